@@ -1,0 +1,103 @@
+"""Strict TOML into frozen dataclasses: an unknown key or a wrong type is an error that names it."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mrfashion.errors import ConfigError, UnknownNameError
+
+T = TypeVar("T")
+
+
+def load_config(schema: type[T], path_or_preset: str | Path | None) -> T:
+    """Read a TOML file, or the name of a preset in `mrfashion/configs`, into `schema`.
+
+    None gives the defaults. Raises ConfigError naming the key, what it got and what is allowed.
+    """
+    if path_or_preset is None:
+        return schema()
+    text = _read(path_or_preset)
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path_or_preset} is not TOML: {error}") from None
+    return from_dict(schema, values, where=str(path_or_preset))
+
+
+def _read(path_or_preset: str | Path) -> str:
+    path = Path(path_or_preset)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise ConfigError(f"config {path} does not exist; name a .toml file or a preset")
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path} is not UTF-8 text: {error.reason}") from None
+    folder = resources.files("mrfashion.configs")
+    presets = [entry.name for entry in folder.iterdir() if entry.name.endswith(".toml")]
+    if f"{path_or_preset}.toml" not in presets:
+        raise UnknownNameError("preset", str(path_or_preset), [n[: -len(".toml")] for n in presets])
+    return (folder / f"{path_or_preset}.toml").read_text(encoding="utf-8")
+
+
+def from_dict(schema: type[T], values: dict[str, Any], where: str = "config") -> T:
+    """Build `schema`, a dataclass, from plain values; nested tables become nested dataclasses."""
+    hints = typing.get_type_hints(schema)
+    known = [field.name for field in dataclasses.fields(schema)]  # type: ignore[arg-type]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"{where}: {UnknownNameError('key', name, known)}")
+    arguments = {
+        name: _convert(hints[name], value, f"{where}: {name}") for name, value in values.items()
+    }
+    try:
+        return schema(**arguments)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def to_dict(config: object) -> dict[str, Any]:
+    """Plain JSON values of a config, for hashes and the run folder."""
+    values: dict[str, Any] = dataclasses.asdict(
+        config,  # type: ignore[call-overload]
+        dict_factory=lambda pairs: {k: list(v) if isinstance(v, tuple) else v for k, v in pairs},
+    )
+    return values
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: got {value!r}; a table of keys is needed")
+        return from_dict(hint, value, where)
+    if origin is typing.Literal:
+        if value not in typing.get_args(hint):
+            allowed = ", ".join(map(repr, typing.get_args(hint)))
+            raise ConfigError(f"{where}: got {value!r}; allowed: {allowed}")
+        return value
+    if origin is tuple and isinstance(value, list):
+        inner = typing.get_args(hint)
+        hints = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
+        if len(hints) != len(value):
+            raise ConfigError(f"{where}: got {len(value)} values; {len(hints)} are needed")
+        return tuple(_convert(h, v, where) for h, v in zip(hints, value, strict=True))
+    if origin in (types.UnionType, typing.Union):
+        inner = tuple(arg for arg in typing.get_args(hint) if arg is not type(None))
+        return _convert(inner[0], value, where)
+    return _scalar(hint, value, where)
+
+
+def _scalar(hint: Any, value: Any, where: str) -> Any:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    name = getattr(hint, "__name__", str(hint))
+    raise ConfigError(f"{where}: got {value!r} ({type(value).__name__}); a {name} is needed")
