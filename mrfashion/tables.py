@@ -1,0 +1,139 @@
+"""The tables of a dataset: one row type each, and the words their columns use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mrfashion.schema import Table
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A kept clip: one shot of one person."""
+
+    clip_id: str  # blake2b of source sha256, start pts, end pts, time base
+    source_id: str  # "<source>:<name>", unique in the dataset
+    source_sha256: str
+    source_url: str | None
+    licence: str
+    terms: str | None
+    product_id: str | None
+    path: str  # relative to the dataset
+    sha256: str
+    start_pts: int  # first frame in the source
+    end_pts: int  # last frame in the source, included
+    time_base: str  # "1/12800"
+    start_s: float
+    end_s: float
+    fps: float
+    frames: int
+    width: int
+    height: int
+    person_box_xyxy_px: tuple[float, ...]  # around all trusted keypoints of the clip
+    garment_group: str  # same person and outfit: the unit of statistics
+    split_group: str  # the unit no two splits share
+    split: str  # train, val or test
+    views: tuple[str, ...]  # views seen long enough to count
+    view_fraction: dict[str, float]  # share of frames by view; "undetermined" where it abstained
+    measurements: dict[str, float]  # what the filters measured
+
+
+@dataclass(frozen=True)
+class ReferenceCandidate:
+    """A frame that could serve as a reference, and why it does or does not."""
+
+    reference_id: str  # "<clip_id>/<frame>"
+    clip_id: str
+    garment_group: str
+    frame: int
+    view: str | None
+    yaw_deg: float | None
+    score: float  # 0..1, product of the parts
+    parts: dict[str, float]
+    rank: int | None  # 1 is the best of its view; None: not chosen
+    reason: str | None  # why not, where not
+
+
+@dataclass(frozen=True)
+class Reject:
+    """An item that a rule dropped."""
+
+    item_id: str  # a source id, or a clip id
+    source_id: str
+    stage: str
+    reason: str
+    measured: float | None
+    threshold: float | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An item that could not be worked on."""
+
+    item_id: str
+    source_id: str
+    stage: str
+    error: str  # "<stage>.<cause>", as in ItemError.code
+    retryable: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class KeypointRow:
+    """The keypoints of a clip, packed by `poses.cache`."""
+
+    clip_id: str
+    frames: int
+    width: int
+    height: int
+    fps: float
+    xy: bytes  # int16, 1/8 px, planar [2, k, f], differences along time
+    score: bytes  # uint8 [k, f], 0 = missing
+    person_boxes_xyxy_px: tuple[float, ...]  # 4 a frame
+    detector_scores: tuple[float, ...]  # one a frame, 0..1
+
+
+@dataclass(frozen=True)
+class ViewRow:
+    """Which way the body faces, frame by frame."""
+
+    clip_id: str
+    yaw_deg: tuple[float | None, ...]  # (-180, 180], None where the estimate abstains
+    confidence: tuple[float, ...]  # 0..1
+
+
+@dataclass(frozen=True)
+class MaskRow:
+    """Foreground of a clip whose source brought one."""
+
+    clip_id: str
+    frames: int
+    height: int
+    width: int
+    bits: bytes  # numpy.packbits of f h w
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One evaluation item: the frames to generate and the references to generate them from."""
+
+    sample_id: str
+    clip_id: str
+    garment_group: str
+    split: str
+    start: int  # first target frame
+    frames: int
+    stride: int
+    reference_ids: tuple[str, ...]  # in order
+    reference_source: str  # same_clip or other_clip
+
+
+CLIPS = Table("clips", 1, Clip, ("clip_id",))
+REFERENCES = Table("references", 1, ReferenceCandidate, ("clip_id", "frame"))
+REJECTS = Table("rejects", 1, Reject, ("item_id", "stage", "reason"))
+FAILURES = Table("failures", 1, Failure, ("item_id", "stage"))
+KEYPOINTS = Table("keypoints", 1, KeypointRow, ("clip_id",), row_group_rows=1)
+VIEWS = Table("views", 1, ViewRow, ("clip_id",))
+MASKS = Table("masks", 1, MaskRow, ("clip_id",), row_group_rows=1)
+SAMPLES = Table("samples", 1, Sample, ("sample_id",))
