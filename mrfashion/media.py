@@ -1,0 +1,204 @@
+"""The only video and image decoder and encoder. Frames are uint8 RGB `f h w c` everywhere.
+
+PyAV is imported inside functions: reading tables and training on rendered data need none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrfashion.artefacts import atomic_path
+from mrfashion.errors import ItemError, MissingRequirement
+from mrfashion.generation import Frames
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+MAX_PIXELS = 8192 * 8192  # a hostile header asks for more
+MAX_FPS = 1000
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a container says of its first video stream."""
+
+    width: int  # as shown, rotation applied
+    height: int
+    fps: float
+    time_base: str  # "1/12800"
+    codec: str
+    rotation: int  # degrees, counter-clockwise
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A decoded frame."""
+
+    image: NDArray[np.uint8]  # h w 3, RGB
+    pts: int
+
+
+def probe(path: Path) -> VideoInfo:
+    """Describe a video from its header and first frame; ItemError if it has none."""
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        first = next(_decoded(container, path), None)
+        if first is None:
+            raise ItemError("decode.no_frames", "the video stream holds no frame")
+        rate = stream.average_rate or stream.base_rate or stream.guessed_rate
+        if not rate or not 0 < rate <= MAX_FPS:
+            raise ItemError("probe.no_rate", f"frame rate {rate}; allowed: above 0 to {MAX_FPS}")
+        height, width = _upright(first, first.rotation).shape[:2]
+        return VideoInfo(
+            width=width,
+            height=height,
+            fps=float(rate),
+            time_base=str(stream.time_base),
+            codec=stream.codec_context.name,
+            rotation=first.rotation % 360,
+        )
+
+
+def decode(path: Path) -> Iterator[Frame]:
+    """Yield every frame in order; ItemError where the file breaks off or a frame is damaged."""
+    with _open(path) as container:
+        for frame in _decoded(container, path):
+            yield Frame(_upright(frame, frame.rotation), int(frame.pts or 0))
+
+
+def read_frames(path: Path, indices: Sequence[int] | None = None) -> Frames:
+    """Frames of a video, all or those at `indices` (in that order) => f h w 3, uint8.
+
+    Decodes up to the last one asked for, which beats seeking per frame unless keyframes are
+    nearer to each other than the frames asked for.
+    """
+    wanted = None if indices is None else set(indices)
+    last = None if not wanted else max(wanted)
+    found: dict[int, NDArray[np.uint8]] = {}
+    for number, frame in enumerate(decode(path)):
+        if wanted is None or number in wanted:
+            found[number] = frame.image
+        if number == last:
+            break
+    order = range(len(found)) if indices is None else indices
+    missing = [i for i in order if i not in found]
+    if missing or not found:
+        raise ItemError("decode.truncated", f"{path.name} has no frame {missing[:3] or 0}")
+    return np.stack([found[i] for i in order])
+
+
+def write_clip(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf: int = 12) -> int:
+    """Encode H.264 (yuv420p, BT.709, a keyframe a second, one thread) => frames written.
+
+    Equal frames give equal bytes. Odd sizes lose their last row or column: 4:2:0 has none.
+    """
+    options = {"crf": str(crf), "preset": "medium", "g": str(max(1, round(fps)))}
+    return _encode(path, frames, fps, "libx264", "yuv420p", options)
+
+
+def write_lossless(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> int:
+    """Encode FFV1 in Matroska, which gives back every value => frames written."""
+    return _encode(path, frames, fps, "ffv1", "bgr0", {"level": "3", "slicecrc": "1"})
+
+
+def _encode(
+    path: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    fps: float,
+    codec: str,
+    pixels: str,
+    options: dict[str, str],
+) -> int:
+    av = _av()
+    count = 0
+    muxing = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if codec == "libx264" else {})
+    with atomic_path(path) as temporary, av.open(str(temporary), "w", options=muxing) as container:
+        stream: Any = None
+        for image in frames:
+            if stream is None:
+                stream = _stream(container, image, fps, codec, pixels, options)
+            image = np.ascontiguousarray(image[: stream.height, : stream.width])
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            bt709 = {"dst_colorspace": "ITU709"} if pixels == "yuv420p" else {}
+            container.mux(stream.encode(frame.reformat(format=pixels, **bt709)))
+            count += 1
+        if stream is None:
+            raise ItemError("encode.no_frames", f"{path.name}: there is no frame to write")
+        container.mux(stream.encode())
+    return count
+
+
+def _stream(
+    container: OutputContainer,
+    image: NDArray[np.uint8],
+    fps: float,
+    codec: str,
+    pixels: str,
+    options: dict[str, str],
+) -> Any:
+    rate = Fraction(fps).limit_denominator(1001)
+    stream: Any = container.add_stream(codec, rate=rate, options=options)
+    even = 2 if pixels == "yuv420p" else 1
+    stream.height, stream.width = (side // even * even for side in image.shape[:2])
+    stream.pix_fmt = pixels
+    stream.codec_context.thread_count = 1
+    if pixels == "yuv420p":
+        from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+        stream.codec_context.colorspace = Colorspace.ITU709
+        stream.codec_context.color_range = ColorRange.MPEG
+        stream.codec_context.color_primaries = ColorPrimaries.BT709
+        stream.codec_context.color_trc = ColorTrc.BT709
+    return stream
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[InputContainer]:
+    av = _av()
+    if not path.is_file():
+        raise ItemError("probe.missing", f"{path.name} does not exist")
+    try:
+        # A playlist dressed up as a video must not reach the network.
+        only_files = {"protocol_whitelist": "file"}
+        container = av.open(str(path), "r", options=only_files, metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise ItemError("probe.corrupt", f"{path.name} is no video: {error.strerror}") from None
+    with container:
+        if not container.streams.video:
+            raise ItemError("probe.no_video", f"{path.name} has no video stream")
+        context = container.streams.video[0].codec_context
+        if context.width * context.height > MAX_PIXELS:
+            size = f"{context.width}x{context.height}"
+            raise ItemError("probe.too_large", f"frames are {size}; allowed: {MAX_PIXELS} pixels")
+        context.thread_count = 1  # many clips at once beat many threads on one
+        yield container
+
+
+def _decoded(container: InputContainer, path: Path) -> Iterator[Any]:
+    av = _av()
+    try:
+        yield from container.decode(video=0)
+    except av.FFmpegError as error:
+        raise ItemError("decode.truncated", f"{path.name}: {error.strerror}") from None
+
+
+def _upright(frame: Any, rotation: int) -> NDArray[np.uint8]:
+    image = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(image, (rotation % 360) // 90)) if rotation else image
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ImportError:
+        raise MissingRequirement("reading and writing video needs PyAV: pip install av") from None
+    return av
