@@ -1,0 +1,37 @@
+"""What a source yields: one video each, with where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mrfashion.progress import Progress
+from mrfashion.tables import Reject
+
+UNKNOWN_LICENCE = "unknown"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One video to curate."""
+
+    source_id: str  # unique in the dataset, without absolute paths
+    path: Path
+    licence: str = UNKNOWN_LICENCE
+    url: str | None = None
+    terms: str | None = None
+    product_id: str | None = None
+    garment_group: str | None = None  # None: the video is its own group
+
+
+class SourceReader(Protocol):
+    """One kind of source; implementations inherit nothing."""
+
+    def read(self, out: Path, progress: Progress[object]) -> Iterator[Source | Reject]:
+        """Yield the videos, in a stable order, and what is none, with the reason.
+
+        What a source makes or downloads goes below `out`, which it has to itself.
+        """
+        ...
