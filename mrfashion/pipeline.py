@@ -1,0 +1,304 @@
+"""Curation from sources to a dataset: `mrfashion curate SOURCE... --out DATASET`.
+
+Each stage is one function from one artefact to the next, restartable by its own journal:
+sources -> survey (shots, measurements) -> filters -> clips -> poses -> references -> tables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrfashion import dataset_writer
+from mrfashion.artefacts import folder_lock, sha256_file, sweep_temporaries, write_json
+from mrfashion.config import to_dict
+from mrfashion.dataset_writer import Posed
+from mrfashion.environment import RunRecord
+from mrfashion.errors import ConfigError, InputRefused
+from mrfashion.filters import CLIP_FILTERS, POSE_FILTERS, FilterConfig
+from mrfashion.media import VideoInfo
+from mrfashion.poses.sidecar import Sidecar, read_sidecar, sidecar_path
+from mrfashion.progress import Progress, silent
+from mrfashion.references import ReferenceConfig
+from mrfashion.samples import SampleConfig
+from mrfashion.shots.content import ContentCuts
+from mrfashion.sources import open_source
+from mrfashion.sources.source import Source
+from mrfashion.sources.turntable.clips import TurntableConfig
+from mrfashion.splits import SplitConfig
+from mrfashion.stages import Item, Stage
+from mrfashion.steps import KeptShot, cut_sidecar, encode_clips, find_references, survey_source
+from mrfashion.survey import Span, shot_of
+from mrfashion.tables import Failure, ReferenceCandidate, Reject
+from mrfashion.yaw import yaw_from_keypoints
+
+
+@dataclass(frozen=True)
+class CurateConfig:
+    """Settings of every stage; a TOML table of the same name each."""
+
+    turntable: TurntableConfig = field(default_factory=TurntableConfig)
+    shots: ContentCuts = field(default_factory=ContentCuts)
+    filters: FilterConfig = field(default_factory=FilterConfig)
+    references: ReferenceConfig = field(default_factory=ReferenceConfig)
+    splits: SplitConfig = field(default_factory=SplitConfig)
+    samples: SampleConfig = field(default_factory=SampleConfig)
+    crf: int = 12  # of the stored clips, x264's scale; the metrics see what this loses
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.crf <= 15:
+            raise ConfigError(f"crf is {self.crf}; allowed: 0 to 15, or the clips lose detail")
+
+
+@dataclass
+class Summary:
+    """What a run of `curate` did, for its closing lines."""
+
+    sources: int = 0
+    kept: int = 0
+    samples: int = 0
+    splits: dict[str, int] = field(default_factory=dict)
+    rejects: list[Reject] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    notes: dict[str, dict[str, int]] = field(default_factory=dict)  # stage -> why -> how many
+
+
+def curate(
+    sources: Sequence[str],
+    out: str | Path,
+    config: CurateConfig | None = None,
+    *,
+    workers: int | None = None,
+    limit: int | None = None,
+    force: bool = False,
+    progress: Progress[Any] = silent,
+) -> Summary:
+    """Curate `sources` (folders, videos, `turntable`) into the dataset folder `out`.
+
+    Every input ends as kept, rejected or failed, in exactly one of the tables. Killed at any
+    moment, the same call goes on where it was. Raises ConfigError or InputRefused before any work
+    where a source or setting is wrong.
+    """
+    config = config or CurateConfig()
+    root = Path(out)
+    readers = [open_source(text, config.turntable) for text in sources]
+    if not readers:
+        raise InputRefused("no source; name a folder of videos, one video, or `turntable`")
+    with folder_lock(root):
+        sweep_temporaries(root)
+        record = RunRecord(root / "run.json")
+        write_json(root / "config.json", to_dict(config))
+        run = _Run(root, config, workers or os.cpu_count() or 1, force, progress)
+        found = [entry for reader in readers for entry in reader.read(root / "sources", progress)][
+            :limit
+        ]
+        summary = run.build(found)
+        record.finish(sources=list(sources), kept=summary.kept, notes=summary.notes)
+    return summary
+
+
+class _Run:
+    """One run of the stages over one dataset folder."""
+
+    def __init__(
+        self, root: Path, config: CurateConfig, workers: int, force: bool, progress: Progress[Any]
+    ) -> None:
+        self.root = root
+        self.config = config
+        self.summary = Summary()
+        self.options: dict[str, Any] = {"workers": workers, "force": force, "progress": progress}
+
+    def build(self, found: Sequence[Source | Reject]) -> Summary:
+        sources = [entry for entry in found if isinstance(entry, Source)]
+        self.summary.sources = len(found)
+        self.summary.rejects += [entry for entry in found if isinstance(entry, Reject)]
+        shots = self._with_keypoints(self._filter(self._survey(self._hash(sources))))
+        clips = self._encode(shots)
+        posed = self._pose(shots, clips)
+        references = self._references(posed)
+        dataset_writer.write(self.root, self.config, posed, references, self.summary)
+        return self.summary
+
+    def _run(
+        self,
+        name: str,
+        version: int,
+        settings: Any,
+        work: Callable[[Any], Any],
+        items: Sequence[Item[Any]],
+    ) -> dict[str, Any]:
+        stage = Stage(self.root, name, version, settings, work)
+        outcome = stage.run(items, **self.options)
+        self.summary.failures += outcome.failures
+        self.summary.notes[name] = dict(sorted(outcome.notes.items()))
+        return outcome.values
+
+    def _hash(self, sources: Sequence[Source]) -> list[tuple[Source, str]]:
+        """Content hash of every source; files are read again only when they look changed."""
+        items = []
+        for source in sources:
+            stat = source.path.stat()
+            looks = [stat.st_size, stat.st_mtime_ns]
+            items.append(Item(source.source_id, source.source_id, looks, source.path))
+        if len({item.item_id for item in items}) < len(items):
+            raise ConfigError("two sources hold videos of the same name; rename a folder")
+        hashes = self._run("hash", 1, None, lambda path: {"sha256": sha256_file(path)}, items)
+        first: dict[str, Source] = {}
+        for source in sources:
+            digest = hashes[source.source_id]["sha256"]
+            original = first.setdefault(digest, source)
+            if original is not source:
+                self._reject(
+                    source.source_id,
+                    source,
+                    "duplicates",
+                    "exact copy",
+                    detail=f"of {original.source_id}",
+                )
+        return [(source, digest) for digest, source in first.items()]
+
+    def _survey(self, hashed: Sequence[tuple[Source, str]]) -> list[KeptShot]:
+        items = [Item(s.source_id, s.source_id, digest, (s.path, digest)) for s, digest in hashed]
+        work = partial(survey_source, detector=self.config.shots)
+        values = self._run("survey", 1, to_dict(self.config.shots), work, items)
+        return [
+            KeptShot(source, digest, VideoInfo(**values[source.source_id]["info"]), Span(**span))
+            for source, digest in hashed
+            if source.source_id in values
+            for span in values[source.source_id]["spans"]
+        ]
+
+    def _filter(self, shots: Sequence[KeptShot]) -> list[KeptShot]:
+        """Pure, from stored measurements: a changed threshold costs no decoding."""
+        kept = []
+        for shot in shots:
+            for name in CLIP_FILTERS:
+                verdict = getattr(self.config.filters, name).judge(shot_of(shot.info, shot.span))
+                if not verdict.kept:
+                    self._reject(
+                        shot.span.clip_id,
+                        shot.source,
+                        f"filter.{name}",
+                        verdict.reason,
+                        verdict.measured,
+                        verdict.threshold,
+                    )
+                    break
+            else:
+                kept.append(shot)
+        return kept
+
+    def _with_keypoints(self, shots: Sequence[KeptShot]) -> list[KeptShot]:
+        """Known before encoding, so it is asked before: keypoints come from sidecars alone."""
+        kept = []
+        for shot in shots:
+            sidecar = sidecar_path(shot.source.path)
+            if sidecar.is_file():
+                kept.append(shot)
+            else:
+                detail = f"{sidecar.name} does not exist"
+                self._reject(shot.span.clip_id, shot.source, "poses", "no keypoints", detail=detail)
+        return kept
+
+    def _encode(self, shots: Sequence[KeptShot]) -> dict[str, dict[str, Any]]:
+        """Clip id => its file's path, sha256, frames and size."""
+        items = []
+        for source_id in dict.fromkeys(shot.source.source_id for shot in shots):
+            of_source = [shot for shot in shots if shot.source.source_id == source_id]
+            ids = [shot.span.clip_id for shot in of_source]
+            items.append(Item(source_id, source_id, ids, of_source))
+        work = partial(encode_clips, root=self.root, crf=self.config.crf)
+        values = self._run("clips", 1, self.config.crf, work, items)
+        return {
+            clip_id: clip for value in values.values() for clip_id, clip in value["clips"].items()
+        }
+
+    def _pose(self, shots: Sequence[KeptShot], clips: dict[str, dict[str, Any]]) -> list[Posed]:
+        items = []
+        for shot in shots:
+            if shot.span.clip_id not in clips:
+                continue
+            stat = sidecar_path(shot.source.path).stat()
+            inputs = [stat.st_size, stat.st_mtime_ns, shot.span.first, shot.span.last]
+            items.append(Item(shot.span.clip_id, shot.source.source_id, inputs, shot))
+        values = self._run("poses", 1, "sidecar", partial(cut_sidecar, root=self.root), items)
+        posed = []
+        for item in items:
+            if item.item_id not in values:
+                continue
+            shot = item.payload
+            sidecar_data = read_sidecar(self.root / values[item.item_id]["path"])
+            if self._has_person(shot, sidecar_data):
+                yaw, confidence = _yaw(sidecar_data)
+                posed.append(
+                    Posed(
+                        shot.source,
+                        shot.source_sha256,
+                        shot.info,
+                        shot.span,
+                        clips[item.item_id],
+                        sidecar_data,
+                        yaw,
+                        confidence,
+                    )
+                )
+        return posed
+
+    def _has_person(self, shot: KeptShot, sidecar: Sidecar) -> bool:
+        for name in POSE_FILTERS:
+            verdict = getattr(self.config.filters, name).judge(sidecar.keypoints)
+            if not verdict.kept:
+                self._reject(
+                    shot.span.clip_id,
+                    shot.source,
+                    f"filter.{name}",
+                    verdict.reason,
+                    verdict.measured,
+                    verdict.threshold,
+                )
+                return False
+        return True
+
+    def _references(self, posed: Sequence[Posed]) -> list[ReferenceCandidate]:
+        items = [
+            Item(p.span.clip_id, p.source.source_id, [p.clip["sha256"], p.fingerprint], p)
+            for p in posed
+        ]
+        settings = to_dict(self.config.references)
+        work = partial(find_references, root=self.root, config=self.config.references)
+        values = self._run("references", 1, settings, work, items)
+        return [
+            ReferenceCandidate(**row)
+            for p in posed
+            if p.span.clip_id in values
+            for row in values[p.span.clip_id]["rows"]
+        ]
+
+    def _reject(
+        self,
+        item_id: str,
+        source: Source,
+        stage: str,
+        reason: str,
+        measured: float | None = None,
+        threshold: float | None = None,
+        detail: str = "",
+    ) -> None:
+        self.summary.rejects.append(
+            Reject(item_id, source.source_id, stage, reason, measured, threshold, detail)
+        )
+
+
+def _yaw(sidecar: Sidecar) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The sidecar's own yaw where it brings one, else the rule's, each with its confidence."""
+    if sidecar.yaw_deg is None:
+        return yaw_from_keypoints(sidecar.keypoints)
+    known = np.isfinite(sidecar.yaw_deg)
+    return sidecar.yaw_deg.astype(np.float32), known.astype(np.float32)
