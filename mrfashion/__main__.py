@@ -1,0 +1,87 @@
+"""The `mrfashion` command: mounts every package's commands. Run `mrfashion --help`.
+
+The one place that may import forward (model, baselines, benchmark, leaderboard), inside functions.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from mrfashion.errors import ExitCode, MRFashionError
+
+
+def build_app() -> typer.Typer:
+    """The whole command tree; importing the command files imports nothing heavy."""
+    from benchmark.commands import mount as mount_benchmark
+    from benchmark.score_command import mount as mount_score
+    from leaderboard.commands import mount as mount_leaderboard
+
+    from mrfashion.commands import mount as mount_mrfashion
+
+    app = typer.Typer(
+        name="mrfashion",
+        help="Multi-reference fashion video: footage -> dataset -> videos -> scores -> report.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode=None,
+    )
+
+    @app.callback(invoke_without_command=True)
+    def options(
+        version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+        verbose: Annotated[
+            bool, typer.Option("--verbose", "-v", help="Log every step to stderr.")
+        ] = False,
+    ) -> None:
+        logging.basicConfig(
+            level=logging.INFO if verbose else logging.WARNING,
+            format="%(levelname)s %(name)s: %(message)s",
+            stream=sys.stderr,
+        )
+        if version:
+            from mrfashion import __version__
+
+            typer.echo(__version__)
+            raise typer.Exit
+
+    for mount in (mount_mrfashion, mount_benchmark, mount_score, mount_leaderboard):
+        mount(app)
+    return app
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line => exit code; errors go to stderr as one line."""
+    try:
+        result = build_app()(arguments, standalone_mode=False)
+        return result if isinstance(result, int) else ExitCode.COMPLETE
+    except MRFashionError as error:
+        typer.echo(f"mrfashion: {error}", err=True)
+        return error.exit_code
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        typer.echo("mrfashion: interrupted; what is done is kept, run it again to go on", err=True)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.COMPLETE
+
+
+def main() -> None:
+    """Console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The commands of the curation package: parse, call one library function, print."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mrfashion.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mrfashion.pipeline import Summary
+    from mrfashion.tables import Reject
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def mount(app: typer.Typer) -> None:
+    """Register curate, verify, doctor and demo."""
+    for command in (curate, verify, doctor, demo):
+        app.command()(command)
+
+
+def curate(
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Folders of videos, videos, or `turntable`.", metavar="SOURCE..."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the dataset.")],
+    config: Annotated[str | None, typer.Option(help="A .toml file, or a preset.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many videos.", min=1)] = None,
+    workers: Annotated[int | None, typer.Option(help="Videos at a time.", min=1)] = None,
+    force: Annotated[bool, typer.Option(help="Redo what is done.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Print the settings and do nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Build a dataset from footage; run it again to go on where it stopped."""
+    from mrfashion.config import load_config, to_dict
+    from mrfashion.pipeline import CurateConfig
+    from mrfashion.pipeline import curate as run
+    from mrfashion.progress import track
+    from mrfashion.sources import open_source
+
+    settings = load_config(CurateConfig, config)
+    if dry_run:
+        for source in sources:
+            open_source(source, settings.turntable)
+        typer.echo(json.dumps(to_dict(settings), indent=2))
+        return
+    summary = run(sources, out, settings, workers=workers, limit=limit, force=force, progress=track)
+    typer.echo(json.dumps(asdict(summary)) if as_json else _tell(summary, out))
+    if summary.failures:
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def verify(
+    dataset: Annotated[Path, typer.Argument(help="Folder of a dataset.")], as_json: Json = False
+) -> None:
+    """Check every clip, table and split of a dataset against what was written."""
+    from mrfashion.manifest import Dataset
+    from mrfashion.progress import track
+    from mrfashion.verification import verify as run
+
+    wrong = run(Dataset(dataset), track)
+    if as_json:
+        typer.echo(json.dumps(wrong))
+    else:
+        typer.echo("\n".join(wrong) or f"{dataset}: everything is as it was written")
+    if wrong:
+        raise typer.Exit(ExitCode.MISMATCH)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine can do, and what mends what it cannot."""
+    from mrfashion.doctor import examine
+
+    findings = examine()
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            mark = "ok  " if finding.ok else ("FAIL" if finding.needed else "-   ")
+            typer.echo(f"{mark}  {finding.what}: {finding.detail}")
+    if any(finding.needed and not finding.ok for finding in findings):
+        raise typer.Exit(ExitCode.MISSING)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the demo.")] = Path("demo-out"),
+) -> None:
+    """Run the whole path on rendered footage: curate, generate, score, report."""
+    from mrfashion.demo import run_demo
+
+    run_demo(out)
+
+
+def _tell(summary: Summary, out: Path) -> str:
+    """The closing lines of a curation: what was kept, dropped and failed, and why."""
+    lines = [f"{out}: {summary.kept} clips kept, {summary.samples} samples"]
+    if summary.splits:
+        lines[0] += " (" + ", ".join(f"{k} {v}" for k, v in summary.splits.items()) + ")"
+    told = Counter(_told_reject(row) for row in summary.rejects)
+    lines += [line + (f", {count} times" if count > 1 else "") for line, count in told.items()]
+    for failure in summary.failures:
+        lines.append(f"  failed    {failure.source_id}: {failure.error}: {failure.text}")
+    for stage, notes in summary.notes.items():
+        lines += [f"  {stage:<10}{count} {why}" for why, count in notes.items()]
+    return "\n".join(lines)
+
+
+def _told_reject(row: Reject) -> str:
+    measured = "" if row.measured is None else f" ({row.measured:g}, needed {row.threshold:g})"
+    detail = f" ({row.detail})" if row.detail else ""
+    return f"  rejected  {row.source_id}: {row.stage}: {row.reason}{measured}{detail}"
