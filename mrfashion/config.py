@@ -56,10 +56,19 @@ def from_dict(schema: type[T], values: dict[str, Any], where: str = "config") ->
     arguments = {
         name: _convert(hints[name], value, f"{where}: {name}") for name, value in values.items()
     }
+    missing = [name for name in _required(schema) if name not in arguments]
+    if missing:
+        raise ConfigError(f"{where}: needed and not given: {', '.join(missing)}")
     try:
         return schema(**arguments)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+def _required(schema: type) -> list[str]:
+    unset = dataclasses.MISSING
+    fields = dataclasses.fields(schema)
+    return [f.name for f in fields if f.default is unset and f.default_factory is unset]
 
 
 def to_dict(config: object) -> dict[str, Any]:
@@ -89,6 +98,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise ConfigError(f"{where}: got {len(value)} values; {len(hints)} are needed")
         return tuple(_convert(h, v, where) for h, v in zip(hints, value, strict=True))
     if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in typing.get_args(hint):
+            return None  # TOML has no null, JSON has
         inner = tuple(arg for arg in typing.get_args(hint) if arg is not type(None))
         return _convert(inner[0], value, where)
     return _scalar(hint, value, where)
