@@ -2,6 +2,7 @@
 
 RUNS/task.json             what was asked: samples, size, reduction rule, seed; the task hash
 RUNS/generations.jsonl     journal of attempts      generations.parquet  newest row of each
+RUNS/entrants.json         what ran last under each entrant's name: version, settings, weights
 RUNS/videos/<entrant>/     lossless videos (FFV1)
 RUNS/scores.jsonl          journal of scored clips  scores.parquet       the rows
 RUNS/run.json              who ran what, when and on which machine
