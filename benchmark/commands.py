@@ -1,0 +1,141 @@
+"""`mrfashion generate` and `mrfashion generators`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mrfashion.errors import ConfigError, ExitCode
+
+if TYPE_CHECKING:
+    from benchmark.runner import Summary
+    from mrfashion.generation import Generator
+
+
+def mount(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command("generate")(generate_command)
+    generators = typer.Typer(help="Methods that can be measured.", no_args_is_help=True)
+    generators.command("list")(list_command)
+    generators.command("inspect")(inspect_command)
+    app.add_typer(generators, name="generators")
+
+
+def generate_command(
+    dataset: Annotated[Path, typer.Argument(help="Folder that `mrfashion curate` wrote.")],
+    entrant: Annotated[list[str], typer.Option(help="Generator; may be given several times.")],
+    out: Annotated[Path, typer.Option(help="Run folder; the same one goes on where it stopped.")],
+    split: Annotated[
+        list[str] | None, typer.Option(help="Split, may be given several times; default: test.")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="HxW; default: that of each clip.")] = None,
+    reduction: Annotated[
+        str, typer.Option(help="References of a method that takes fewer: front|frame0|nearest.")
+    ] = "front",
+    seed: Annotated[int, typer.Option(help="Seed of every video.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Default: each generator's own.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Default: each generator's own.")] = None,
+    limit: Annotated[int | None, typer.Option(help="First N samples; a task of its own.")] = None,
+    shard: Annotated[str, typer.Option(help="i/N, i from 0: every N-th sample.")] = "0/1",
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32|float16|bfloat16.")] = "float32",
+    force: Annotated[bool, typer.Option("--force", help="Make finished videos again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Make every entrant's videos of a dataset's samples. Run it again to go on."""
+    from benchmark.protocol import TaskOptions
+    from benchmark.reduction import as_rule
+    from benchmark.runner import generate
+    from mrfashion.progress import track
+
+    options = TaskOptions(
+        splits=tuple(sorted(set(split or ["test"]))),
+        size=None if size is None else _pair(size, "x", "--size", "HxW, as 512x384"),
+        reduction=as_rule(reduction),
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+        limit=limit,
+    )
+    summary = generate(
+        dataset,
+        out,
+        entrant,
+        options,
+        device=device,
+        dtype=dtype,
+        force=force,
+        shard=_pair(shard, "/", "--shard", "i/N, as 0/4"),
+        dry_run=dry_run,
+        progress=track,
+    )
+    print(json.dumps(summary.to_json(), indent=2) if as_json else _summary_text(summary))
+    if summary.failed:
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def list_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Every generator by name, and whether it can run here."""
+    from benchmark.entrants import ENTRANTS, entrant_names
+
+    # Another package's generator loads only when it is named, so here it is a name alone.
+    rows = [
+        _described(name) if name in ENTRANTS else {"name": name, "summary": "of another package"}
+        for name in entrant_names()
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        state = "not loaded" if "kind" not in row else "missing" if row["missing"] else "ready"
+        print(f"{row['name']:<16} {row.get('kind', ''):<8} {state:<10} {row['summary']}")
+
+
+def inspect_command(
+    name: Annotated[str, typer.Argument(help="Name, as `generators list` shows it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What a generator is, accepts, loads and lacks."""
+    described = _described(name)
+    if as_json:
+        print(json.dumps(described, indent=2))
+        return
+    for key, value in described.items():
+        print(f"{key:<16} {value if isinstance(value, str) else json.dumps(value)}")
+
+
+def _described(name: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from benchmark.entrants import entrant_identity, make_entrant
+
+    generator: Generator = make_entrant(name)
+    return {
+        **asdict(generator.info),
+        "settings": entrant_identity(generator)["settings"],
+        "missing": generator.check(),
+    }
+
+
+def _summary_text(summary: Summary) -> str:
+    lines = [f"task {summary.task_hash}"]
+    for name, tally in summary.entrants.items():
+        counts = f"{tally.ok} made, {tally.reused} reused, {tally.failed} failed"
+        todo = f", {tally.todo} to do" if tally.todo else ""
+        lines.append(f"{name}: {tally.planned} planned, {counts}{todo}")
+        lines += [f"  {count} x {reason}" for reason, count in sorted(tally.reasons.items())]
+    return "\n".join(lines)
+
+
+def _pair(text: str, separator: str, option: str, form: str) -> tuple[int, int]:
+    match = re.fullmatch(rf"(\d{{1,6}}){separator}(\d{{1,6}})", text)
+    if match is None:
+        raise ConfigError(f"{option}: got {text!r}; needed: {form}")
+    return int(match[1]), int(match[2])
