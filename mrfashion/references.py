@@ -241,7 +241,7 @@ def _rank(
                 if row.view != view or row.frame in done:
                     continue
                 if any(abs(row.frame - other) < least_gap for other in taken):
-                    done[row.frame] = replace(row, reason="too close to a better one")
+                    done[row.frame] = replace(row, reason="too close to a chosen one")
                     continue
                 done[row.frame] = replace(row, rank=rank)
                 taken.append(row.frame)
