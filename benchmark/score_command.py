@@ -1,0 +1,58 @@
+"""`mrfashion score RUNS`: measure generated videos against their targets."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mrfashion.errors import ExitCode
+
+if TYPE_CHECKING:
+    from benchmark.scoring import Summary
+
+
+def mount(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("score")(score_command)
+
+
+def score_command(
+    runs: Annotated[Path, typer.Argument(help="Folder that `mrfashion generate` wrote.")],
+    dataset: Annotated[
+        Path | None, typer.Option(help="Where the dataset lies now, if it was moved.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Only this metric; repeat for more.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Clips at once; by default one a core.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Score generated videos; a second run measures only what is new."""
+    from benchmark.scoring import score
+    from mrfashion.progress import track
+
+    summary = score(runs, dataset_root=dataset, metrics=metric, workers=workers, progress=track)
+    typer.echo(_json(summary) if as_json else _text(summary))
+    if summary.failed:
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _json(summary: Summary) -> str:
+    values = dataclasses.asdict(summary) | {"path": str(summary.path)}
+    return json.dumps(values, indent=2, sort_keys=True)
+
+
+def _text(summary: Summary) -> str:
+    lines = [
+        f"{summary.scored} clips scored, {summary.reused} reused, {len(summary.failed)} failed, "
+        f"{summary.missing} without a video",
+        *(f"  {name}: {reason}" for name, reason in sorted(summary.failed.items())),
+        f"{summary.rows} rows in {summary.path}",
+    ]
+    return "\n".join(lines)

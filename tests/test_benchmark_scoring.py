@@ -1,0 +1,275 @@
+"""Scores of a run folder: strata, masks, resumption, and items that cannot be scored."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmark.clip_scores import NO_MASK, score_clip
+from benchmark.fitting import letterbox
+from benchmark.metrics import METRICS
+from benchmark.results import SCORES, Generation, Score
+from benchmark.scoring import score
+from benchmark.targets import fit_masks
+from mrfashion import tables
+from mrfashion.errors import InputRefused, ItemError, UnknownNameError
+from mrfashion.manifest import MASK_PART, VIEW_PART, Dataset
+from tests.conftest import write_dataset
+from tests.run_folders import Change, exact, noisy, write_runs
+
+
+def rows_of(runs: Path, **wanted: object) -> list[Score]:
+    rows = SCORES.read(runs / "scores.parquet")
+    return [r for r in rows if all(getattr(r, k) == v for k, v in wanted.items())]
+
+
+def test_exact_videos_have_the_best_scores(tiny_dataset: Path, tmp_path: Path) -> None:
+    runs = write_runs(tmp_path, tiny_dataset, {"twin": exact})
+    summary = score(runs)
+    assert (summary.scored, summary.reused, summary.failed, summary.missing) == (4, 0, {}, 0)
+    best = {"psnr": 100.0, "ssim": 1.0, "l1": 0.0}
+    for row in rows_of(runs):
+        assert row.value == best[row.metric]
+        assert row.capped == (row.n if row.metric == "psnr" else 0)
+        assert row.task_hash == summary.task_hash
+
+
+def test_strata_are_the_views_of_the_target_frames(tiny_dataset: Path, tmp_path: Path) -> None:
+    runs = write_runs(tmp_path, tiny_dataset, {"noisy": noisy})
+    score(runs, metrics=["l1"])
+    dataset = Dataset(tiny_dataset)
+    for sample in dataset.samples.values():
+        views = dataset.frame_views(sample.clip_id)[sample.start : sample.start + sample.frames]
+        rows = rows_of(runs, sample_id=sample.sample_id, region="whole")
+        counts = {row.stratum: row.n for row in rows}
+        assert counts.pop("all") == sample.frames
+        assert counts == {view: views.count(view) for view in set(views)}
+        parts = sum((row.value or 0) * row.n for row in rows if row.stratum != "all")
+        whole = next(row.value for row in rows if row.stratum == "all")
+        assert whole == pytest.approx(parts / sample.frames, abs=1e-12)
+
+
+def test_an_abstained_view_is_its_own_stratum(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data", groups=1)
+    views = tables.VIEWS.read(root / VIEW_PART)
+    blind = [replace(v, yaw_deg=(None,) * len(v.yaw_deg)) for v in views]
+    tables.VIEWS.write(root / VIEW_PART, blind)
+    runs = write_runs(tmp_path / "runs", root, {"twin": exact})
+    score(runs, metrics=["l1"])
+    assert {row.stratum for row in rows_of(runs)} == {"all", "undetermined"}
+
+
+def test_a_target_without_mask_has_no_foreground_score(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data", groups=1)
+    masks = tables.MASKS.read(root / MASK_PART)
+    tables.MASKS.write(root / MASK_PART, masks[1:])
+    runs = write_runs(tmp_path / "runs", root, {"noisy": noisy})
+    score(runs)
+    without = rows_of(runs, region="foreground", sample_id=f"sample-{masks[0].clip_id}")
+    assert without
+    assert {(r.value, r.n, r.note) for r in without} == {(None, 0, NO_MASK)}
+    for row in rows_of(runs, region="foreground", sample_id=f"sample-{masks[1].clip_id}"):
+        assert row.value is not None
+
+
+def test_neither_workers_nor_order_change_a_byte(tiny_dataset: Path, tmp_path: Path) -> None:
+    changes = {"a": noisy, "b": exact}
+    one = write_runs(tmp_path / "one", tiny_dataset, changes)
+    two = write_runs(tmp_path / "two", tiny_dataset, changes, edit=lambda rows: rows.reverse())
+    score(one, workers=1)
+    score(two, workers=4)
+    assert (one / "scores.parquet").read_bytes() == (two / "scores.parquet").read_bytes()
+
+
+def test_a_second_run_reuses_all_and_writes_the_same_bytes(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    runs = write_runs(tmp_path, tiny_dataset, {"noisy": noisy})
+    score(runs)
+    before = (runs / "scores.parquet").read_bytes(), (runs / "scores.jsonl").read_bytes()
+    summary = score(runs)
+    assert (summary.scored, summary.reused) == (0, 4)
+    after = (runs / "scores.parquet").read_bytes(), (runs / "scores.jsonl").read_bytes()
+    assert before == after
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tiny_dataset: Path, tmp_path: Path) -> None:
+    whole = write_runs(tmp_path / "whole", tiny_dataset, {"noisy": noisy})
+    score(whole)
+    runs = write_runs(tmp_path / "runs", tiny_dataset, {"noisy": noisy})
+    lines = (whole / "scores.jsonl").read_bytes().splitlines(keepends=True)
+    (runs / "scores.jsonl").write_bytes(lines[0] + lines[1][:40])  # killed in mid-write
+    summary = score(runs)
+    assert (summary.scored, summary.reused) == (3, 1)
+    assert (runs / "scores.parquet").read_bytes() == (whole / "scores.parquet").read_bytes()
+
+
+def test_new_views_are_scored_again(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data", groups=1)
+    runs = write_runs(tmp_path / "runs", root, {"noisy": noisy})
+    score(runs)
+    views = tables.VIEWS.read(root / VIEW_PART)
+    tables.VIEWS.write(root / VIEW_PART, [replace(v, yaw_deg=(0.0,) * 24) for v in views])
+    assert score(runs).scored == 2
+    assert {row.stratum for row in rows_of(runs)} == {"all", "front"}
+
+
+def test_equal_videos_of_two_entrants_are_measured_once(tiny_dataset: Path, tmp_path: Path) -> None:
+    runs = write_runs(tmp_path, tiny_dataset, {"a": noisy, "b": noisy})
+    assert score(runs).scored == 8
+    assert len((runs / "scores.jsonl").read_text().splitlines()) == 4
+    one, two = (rows_of(runs, entrant=name) for name in "ab")
+    assert [replace(r, entrant="b") for r in one] == two
+
+
+def break_items(rows: list[Generation]) -> None:
+    rows[0] = replace(rows[0], status="failed", path=None, video_sha256=None, error="gpu.memory")
+    rows[1] = replace(rows[1], video_sha256="0" * 64)
+    rows[2] = replace(rows[2], path="../../elsewhere.mkv")
+
+
+def test_bad_items_are_recorded_and_the_rest_goes_on(tiny_dataset: Path, tmp_path: Path) -> None:
+    runs = write_runs(tmp_path, tiny_dataset, {"noisy": noisy}, edit=break_items)
+    summary = score(runs)
+    assert (summary.scored, summary.missing, len(summary.failed)) == (1, 1, 2)
+    notes = {row.sample_id[-1]: row.note or "" for row in rows_of(runs, region="whole")}
+    assert notes["0"] == "not generated: gpu.memory"
+    assert notes["1"].startswith("not scored: score.hash_mismatch")
+    assert notes["2"].startswith("not scored: score.unsafe_path")
+    assert notes["3"] == ""
+    for row in rows_of(runs):
+        assert (row.value is None) == bool(row.note)
+        assert str(tmp_path) not in (row.note or "")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda f: f[:-1], "score.length: the video has 11 frames; asked: 12"),
+        (lambda f: np.concatenate([f, f]), "score.length: the video has more than 12 frames"),
+        (lambda f: f[:, :-2], "score.size: frame 0 is 48x62; the target is 48x64"),
+    ],
+)
+def test_a_video_that_does_not_match_is_refused(
+    tiny_dataset: Path, tmp_path: Path, change: Change, reason: str
+) -> None:
+    runs = write_runs(tmp_path, tiny_dataset, {"wrong": change})
+    summary = score(runs)
+    assert summary.scored == 0
+    assert all(text.startswith(reason) for text in summary.failed.values())
+    assert len(summary.failed) == 4
+
+
+def test_a_damaged_video_is_refused_and_scored_once_it_is_whole(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    runs = write_runs(tmp_path, tiny_dataset, {"noisy": noisy})
+    path = runs / "videos/noisy/sample-clip00.mkv"
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    assert list(score(runs).failed) == ["noisy/sample-clip00"]
+    path.write_bytes(data)
+    summary = score(runs)
+    assert (summary.scored, summary.reused, summary.failed) == (1, 3, {})
+
+
+def test_a_changed_target_clip_is_refused(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data", groups=1)
+    runs = write_runs(tmp_path / "runs", root, {"twin": exact})
+    path = root / "clips/clip00.mp4"
+    path.write_bytes(path.read_bytes() + b"x")
+    assert "clip00.mp4 is not the file" in score(runs).failed["twin/sample-clip00"]
+
+
+def test_targets_of_another_size_are_letterboxed(tiny_dataset: Path, tmp_path: Path) -> None:
+    size = (96, 96)
+    boxed = {"twin": lambda frames: np.stack([letterbox(f, size) for f in frames])}
+    runs = write_runs(tmp_path, tiny_dataset, boxed, size=size)
+    assert score(runs).failed == {}
+    assert {row.value for row in rows_of(runs, metric="l1")} == {0.0}
+
+
+def test_masks_go_where_the_targets_pixels_go() -> None:
+    mask = np.zeros((1, 8, 4), bool)
+    mask[0, 2:4, 1:3] = True
+    fitted = fit_masks(mask, (16, 16))[0]
+    painted = letterbox(np.repeat(mask[0, ..., None] * np.uint8(255), 3, 2), (16, 16))[..., 0]
+    assert (fitted == (painted > 127)).mean() > 0.97
+    assert fitted.sum() == 4 * mask.sum()
+    assert not fitted[:, :4].any()
+
+
+def test_permuting_frames_of_both_changes_nothing() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 256, (2, 6, 20, 20, 3)).astype(np.uint8)
+    masks = rng.random((6, 20, 20)) < 0.5
+    views = ["front", "back", None, "front", "back", "facing-left"]
+    order = rng.permutation(6)
+    metrics = list(METRICS.values())
+    straight = score_clip(a, b, masks, views, metrics)
+    mixed = score_clip(a[order], b[order], masks[order], [views[i] for i in order], metrics)
+    assert straight == mixed
+
+
+def test_one_exact_frame_is_capped_and_counted() -> None:
+    a = np.full((2, 16, 16, 3), 100, np.uint8)
+    b = a.copy()
+    b[1] += 10
+    rows = score_clip(a, b, None, ["front", "front"], [METRICS["psnr"]])
+    all_frames = next(r for r in rows if r.stratum == "all" and r.region == "whole")
+    assert all_frames.value == pytest.approx((100 + 20 * math.log10(25.5)) / 2, abs=1e-9)
+    assert (all_frames.n, all_frames.capped) == (2, 1)
+
+
+def test_a_mask_without_foreground_is_not_measured() -> None:
+    a = np.zeros((2, 16, 16, 3), np.uint8)
+    rows = score_clip(a, a, np.zeros((2, 16, 16), bool), ["front"] * 2, list(METRICS.values()))
+    foreground = [row for row in rows if row.region == "foreground"]
+    assert {(row.value, row.n) for row in foreground} == {(None, 0)}
+    assert all(row.note == "no frame has foreground to measure" for row in foreground)
+
+
+def test_a_metric_that_gives_nan_fails_the_item() -> None:
+    from benchmark.metrics.spec import FrameScore
+
+    broken = replace(METRICS["l1"], measure=lambda *_: FrameScore(math.nan, None))
+    a = np.zeros((1, 16, 16, 3), np.uint8)
+    with pytest.raises(ItemError, match="no number"):
+        score_clip(a, a, None, ["front"], [broken])
+
+
+def test_an_unknown_metric_lists_the_near_ones(tiny_dataset: Path, tmp_path: Path) -> None:
+    runs = write_runs(tmp_path, tiny_dataset, {"twin": exact})
+    with pytest.raises(UnknownNameError, match="did you mean psnr"):
+        score(runs, metrics=["pnsr"])
+
+
+def test_an_edited_journal_is_refused(tiny_dataset: Path, tmp_path: Path) -> None:
+    runs = write_runs(tmp_path, tiny_dataset, {"twin": exact})
+    score(runs)
+    rows = [json.loads(line) for line in (runs / "scores.jsonl").read_text().splitlines()]
+    rows[0]["scores"][0]["value"] = math.nan
+    (runs / "scores.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputRefused, match="was edited"):
+        score(runs)
+
+
+def test_the_dataset_may_lie_elsewhere(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data", groups=1)
+    runs = write_runs(tmp_path / "runs", root, {"twin": exact})
+    root.rename(tmp_path / "moved")
+    with pytest.raises(InputRefused, match="no finished dataset"):
+        score(runs)
+    assert score(runs, dataset_root=tmp_path / "moved").scored == 2
+
+
+def test_opencv_keeps_its_threads(tiny_dataset: Path, tmp_path: Path) -> None:
+    before = cv2.getNumThreads()
+    score(write_runs(tmp_path, tiny_dataset, {"twin": exact}), metrics=["l1"])
+    assert cv2.getNumThreads() == before
