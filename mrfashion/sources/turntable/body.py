@@ -106,7 +106,7 @@ class Figure:
         self.elbow_y, self.wrist_y = self.shoulder_y - 0.29, self.shoulder_y - 0.535
         self.hem_top = self.hip_y + 0.12
         self.hem_bottom = self.hem_top - identity.hem_m
-        self.hem_flat = 1.1 * self.flat
+        self.hem_flat = 1.18 * self.flat
         self.trunk_low, self.trunk_high = self.hip_y + 0.02, self.bust_y
         self.trunk_profile = through(self.hips, self.waist, self.chest)
 
@@ -162,8 +162,12 @@ def _torso(figure: Figure, identity: Identity) -> dict[str, Part]:
     )
     pelvis = (figure.hips**2, low_slope * drop, low_r2 - figure.hips**2 - low_slope * drop)
     flat = figure.flat
+    # The waist runs on a little under the yoke, or a leaning chest would open a slit.
+    lap = 0.02
+    more = 1 + lap / length
+    lapped = (waist[0], waist[1] * more, waist[2] * more * more)
     parts = {
-        "waist": spindle(low, high, waist, "pelvis", "torso", flat),
+        "waist": spindle(low, (0, high[1] + lap, 0), lapped, "pelvis", "torso", flat),
         "yoke": spindle(high, (0, figure.bust_y + rise, -0.012), yoke, "chest", "torso", flat),
         "pelvis": spindle(low, (0, low[1] - drop, 0), pelvis, "pelvis", "torso", flat),
     }

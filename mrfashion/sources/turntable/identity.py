@@ -18,7 +18,7 @@ HAIRS: tuple[Colour, ...] = (
     (28, 24, 26), (58, 38, 28), (98, 62, 38), (150, 104, 58), (206, 170, 106), (140, 58, 34),
     (150, 150, 154),
 )  # fmt: skip
-PATTERNS = ("plain", "plain", "bands", "stripes", "checks", "dots", "diagonal")
+PATTERNS = ("plain", "plain", "plain", "bands", "stripes", "checks", "dots", "diagonal")
 LOWERS = ("trousers", "shorts", "skirt", "dress", "tunic")
 HEMMED = ("skirt", "dress", "tunic")  # the ones with cloth that hangs free of the legs
 
@@ -136,7 +136,7 @@ def _colour(dice: Dice, away_from: Sequence[Colour] = (), least: float = 0.0) ->
 
 def _fabric(dice: Dice, ground: Colour) -> Fabric:
     accent = _colour(dice, (ground,), 45)
-    return Fabric(ground, accent, dice.choice(PATTERNS), dice.uniform(0.045, 0.1))
+    return Fabric(ground, accent, dice.choice(PATTERNS), dice.uniform(0.06, 0.13))
 
 
 def _print(dice: Dice, fabric: Fabric, lettering: bool) -> Print:

@@ -147,7 +147,7 @@ def _hem(yaw: Tensor, phase: Tensor, stride: float, fps: int) -> Tensor:
     state = [push[0]]
     for target in push[1:]:
         state.append(state[-1] + lag * (target - state[-1]))
-    most = torch.tensor([0.3, 0.3, 0.12], dtype=yaw.dtype)
+    most = torch.tensor([0.18, 0.1, 0.12], dtype=yaw.dtype)
     return torch.stack(state).clamp(-most, most)
 
 

@@ -3,6 +3,7 @@
 Image axes are x right, y down, z towards the camera, still at one unit per metre.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from mrfashion.sources.turntable.motion import Motion
 from mrfashion.sources.turntable.skeleton import BONE, FEET, chain, compose, plant, rotations
 
 Clip = tuple[Identity, Motion]
+FULL_THIGH, FULL_KNEE = 0.43, 0.9  # largest angles of `motion._legs`, in radians
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def _local(identity: Identity, motion: Motion) -> Tensor:
     """Bone rotations of one clip, adapted to what the clothes allow: (f, bones, 3, 3)."""
     euler = motion.euler.clone()
     if identity.lower in HEMMED:
-        freedom = min(1.0, max(0.5, 1.3 - identity.hem_m))
+        freedom = _freedom(identity)
         for side, s in (("l", 1.0), ("r", -1.0)):
             for bone in ("thigh", "shin", "foot"):
                 euler[:, BONE[f"{side}_{bone}"]] *= freedom
@@ -108,6 +110,21 @@ def _local(identity: Identity, motion: Motion) -> Tensor:
         local[:, ring, 0, 1] += slope[:, 0]
         local[:, ring, 2, 1] += slope[:, 1]
     return local
+
+
+def _freedom(identity: Identity) -> float:
+    """Share of a full stride that stays under the hanging cloth, in 0..1."""
+    figure = Figure(identity)
+    freedom = 1.0
+    for y, r in hem_levels(identity, figure)[1:]:
+        depth = figure.hem_flat * math.sqrt(r * r - figure.hip_x**2)
+        room = depth - 0.075 * figure.limbs - (0.03 if identity.loose_hem else 0.0)
+        drop = figure.hip_y - max(y, figure.knee_y)
+        if drop > 0.05:
+            freedom = min(freedom, math.atan(room / drop) / FULL_THIGH)
+        if y < figure.knee_y - 0.05:  # the shin trails behind the knee
+            freedom = min(freedom, math.atan(room / (figure.knee_y - y)) / FULL_KNEE)
+    return max(0.0, freedom)
 
 
 def _clearance(identity: Identity) -> float:

@@ -64,7 +64,7 @@ def paint(stage: Stage, hits: Hits, c: Tensor, atlas: Tensor, lights: Tensor) ->
     row = (down * ROWS).clamp(0, ROWS - 1).long()
     sheet = stage.sheet.flatten()[hits.frame * stage.sheet.shape[1] + hits.part]
     texel = ((sheet * 4 + panel) * ROWS + row) * COLUMNS + column
-    colour = atlas.index_select(1, texel).float()
+    colour = atlas.index_select(0, texel).T.float()
     return colour * _light(hits, lights[:, hits.frame])
 
 

@@ -89,8 +89,7 @@ def _cloth(fabric: Fabric, grid: Grid) -> Tensor:
 def _print_mask(motif: Print, grid: Grid, centre_y: float) -> Tensor:
     x, y = grid.x.expand(ROWS, COLUMNS), (grid.y - centre_y).expand(ROWS, COLUMNS)
     if motif.text:
-        # Cells twice as tall as a shape's half size, and as wide as the flat of the chest allows.
-        width = 0.085 * len(motif.text)
+        width = 0.068 * len(motif.text)  # three letters just fit between the side panels
         return text_mask(motif.text, x, y, width, 0.125)
     return SHAPES[motif.shape](x / motif.size_m, y / motif.size_m)
 
