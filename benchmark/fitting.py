@@ -101,8 +101,9 @@ def move(keypoints: Keypoints, placement: Placement) -> Keypoints:
     """... 3, pixels of the source => pixels of the canvas; integers are centres of pixels."""
     along_y, along_x = placement.scale
     moved = keypoints.astype(np.float32, copy=True)
-    moved[..., 0] = (keypoints[..., 0] + 0.5) * along_x - 0.5 + placement.left
-    moved[..., 1] = (keypoints[..., 1] + 0.5) * along_y - 0.5 + placement.top
+    # (x + 0.5) * scale - 0.5 + left, so ordered that scale 1 loses no bit.
+    moved[..., 0] = keypoints[..., 0] * along_x + (0.5 * along_x - 0.5 + placement.left)
+    moved[..., 1] = keypoints[..., 1] * along_y + (0.5 * along_y - 0.5 + placement.top)
     return moved
 
 

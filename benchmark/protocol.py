@@ -66,15 +66,10 @@ class Task(TaskOptions):
 
 def make_task(dataset: Dataset, runs: Path, options: TaskOptions) -> Task:
     """The task that `options` ask of a dataset; InputRefused where it has no such samples."""
+    samples_hash = _samples_hash(dataset)
     chosen = _of_splits(dataset, options.splits)
     complete = options.limit is None or options.limit >= len(chosen)
     options = replace(options, limit=None if complete else options.limit)
-    try:
-        samples_hash = dataset.samples_hash
-    except UnknownNameError as error:
-        raise InputRefused(
-            f"{dataset.root}: samples.parquet and clips.parquet differ: {error}; run curate again"
-        ) from None
     return Task(
         **asdict(options),
         dataset=Path(os.path.relpath(dataset.root.resolve(), runs.resolve())).as_posix(),
@@ -91,7 +86,7 @@ def task_samples(dataset: Dataset, task: TaskOptions) -> list[Sample]:
 def open_dataset(runs: Path, task: Task) -> Dataset:
     """The dataset of a run folder; InputRefused if it is no longer the one that was run on."""
     dataset = Dataset(runs / task.dataset)
-    if dataset.samples_hash != task.samples_hash:
+    if _samples_hash(dataset) != task.samples_hash:
         raise InputRefused(
             f"{dataset.root} holds other samples than {runs / TASK_FILE} was run on; "
             "restore the dataset, or generate again into another folder"
@@ -144,6 +139,15 @@ def _decisive(task: Task) -> dict[str, Any]:
     return {name: value for name, value in to_dict(task).items() if name != "dataset"}
 
 
+def _samples_hash(dataset: Dataset) -> str:
+    try:
+        return dataset.samples_hash
+    except UnknownNameError as error:
+        raise InputRefused(
+            f"{dataset.root}: samples.parquet and clips.parquet differ: {error}; run curate again"
+        ) from None
+
+
 def _of_splits(dataset: Dataset, splits: tuple[str, ...]) -> list[Sample]:
     held = sorted({sample.split for sample in dataset.samples.values()})
     for split in splits:
@@ -152,7 +156,8 @@ def _of_splits(dataset: Dataset, splits: tuple[str, ...]) -> list[Sample]:
     chosen = [sample for _, sample in sorted(dataset.samples.items()) if sample.split in splits]
     for sample in chosen:
         clip = dataset.clip(sample.clip_id)
-        if not 0 < clip.fps <= MAX_FPS or not 1 <= min(clip.height, clip.width) <= MAX_SIDE:
+        sound = all(1 <= side <= MAX_SIDE for side in (clip.height, clip.width))
+        if not sound or not 0 < clip.fps <= MAX_FPS:
             raise InputRefused(
                 f"{dataset.root}: clip {clip.clip_id} is {clip.width}x{clip.height} at {clip.fps} "
                 f"fps; allowed: sides 1 to {MAX_SIDE}, above 0 to {MAX_FPS} fps. Run curate again"

@@ -128,7 +128,7 @@ def _references(dataset: Dataset, rows: Sequence[ReferenceCandidate]) -> tuple[R
         images.update(
             zip([(clip_id, n) for n in wanted], dataset.frames(clip_id, wanted), strict=True)
         )
-    poses = {row.clip_id: _poses(dataset, row.clip_id)[0] for row in rows}
+    poses = {clip_id: _poses(dataset, clip_id)[0] for clip_id in {row.clip_id for row in rows}}
     return tuple(
         Reference(
             image=images[row.clip_id, row.frame],

@@ -35,7 +35,7 @@ from benchmark.reduction import kept_references, with_references
 from benchmark.requests import asked_fps, asked_size, build_request, request_digest
 from mrfashion.artefacts import content_hash, folder_lock, sweep_temporaries
 from mrfashion.errors import ConfigError, ItemError, MissingRequirement
-from mrfashion.generation import Generator
+from mrfashion.generation import Generator, Request
 from mrfashion.manifest import Dataset
 from mrfashion.progress import Progress, silent
 from mrfashion.tables import Sample
@@ -136,6 +136,7 @@ class _Run:
     digests: dict[str, str] = field(default_factory=dict)  # spares later entrants the decoding
     current: dict[tuple[str, str], str] = field(default_factory=dict)  # entrant, sample => key
     tallies: dict[str, Tally] = field(default_factory=dict)
+    latest: Request | None = None  # its digest and its video need the same request
 
     def plan(self, names: list[str]) -> Summary:
         """What `execute` would do."""
@@ -199,7 +200,7 @@ class _Run:
         tally = self.tallies[item.entrant.name]
         try:
             with bugs_as_item_errors(f"{item.entrant.name} at {item.sample_id}"):
-                request = build_request(self.dataset, sample, self.task)
+                request = self._request(sample)
                 kept = kept_references(request, self.task.reduction, generator.info.max_references)
                 ids = tuple(sample.reference_ids[i] for i in kept)
                 item = replace(item, reference_ids=ids)
@@ -218,10 +219,14 @@ class _Run:
         """The sample as an item of an entrant; ItemError if it cannot be asked."""
         if sample.sample_id not in self.digests:
             with bugs_as_item_errors(f"request of {sample.sample_id}"):
-                request = build_request(self.dataset, sample, self.task)
-                self.digests[sample.sample_id] = request_digest(request)
+                self.digests[sample.sample_id] = request_digest(self._request(sample))
         key = generation_key(self.digests[sample.sample_id], self.task.reduction, entrant)
         return self._keyed(key, entrant, sample)
+
+    def _request(self, sample: Sample) -> Request:
+        if self.latest is None or self.latest.sample_id != sample.sample_id:
+            self.latest = build_request(self.dataset, sample, self.task)
+        return self.latest
 
     def _keyed(self, key: str, entrant: Entrant, sample: Sample) -> Item:
         self.current[entrant.name, sample.sample_id] = key
