@@ -62,7 +62,7 @@ def yaw_from_keypoints(keypoints: Keypoints) -> Yaw:
     """Keypoints f k 3 => yaw and confidence of every frame.
 
     Abstains where a shoulder is missing, where the clip shows no torso to measure by, where no
-    directed joint (nose, ear, foot) is seen, and where the two cues cancel each other.
+    directed cue (nose, ears, a foot) is seen, and where the cues are far too short or too long.
     """
     x, y, score = (keypoints[..., i].astype(np.float64) for i in range(3))
     score = np.where(np.isfinite(x) & np.isfinite(y), score, 0.0)
@@ -74,12 +74,11 @@ def yaw_from_keypoints(keypoints: Keypoints) -> Yaw:
     x = x / torso_px
     cos, _ = _mean(_cos_cues(x, score))
     sin, sin_weight = _mean(_sin_cues(x, score))
-    seen = (_pair(score, SHOULDERS) > 0) & _directed(score)
     length = np.hypot(cos, sin)
     agreement = 1 - np.abs(np.log(np.maximum(length, 1e-6)))
     support = np.minimum(1.0, sin_weight / FOOT_LENGTH**2)  # one sure foot is full support
-    trust = np.sqrt(score[:, SHOULDERS].mean(1) * support)
-    confidence = np.where(seen, agreement.clip(0, 1) * trust, 0.0)
+    shoulders = score[:, SHOULDERS].mean(1) * (_pair(score, SHOULDERS) > 0)
+    confidence = agreement.clip(0, 1) * np.sqrt(shoulders * support)
     angle = _smooth(np.arctan2(sin, cos), confidence)
     yaw_deg = np.where(confidence > 0, np.degrees(angle), np.nan).astype(np.float32)
     return Yaw(np.where(yaw_deg <= -180, np.float32(180), yaw_deg), confidence.astype(np.float32))
@@ -142,13 +141,6 @@ def _mean(cues: list[_Cue]) -> tuple[Floats, Floats]:
     weight = np.sum([cue.weight for cue in cues], 0)
     total = np.sum([cue.weight * cue.value for cue in cues], 0)
     return np.divide(total, weight, out=np.zeros_like(total), where=weight > 0), weight
-
-
-def _directed(score: Floats) -> NDArray[np.bool_]:
-    feet = np.max([_pair(score, foot) for foot in zip(BIG_TOES, HEELS, strict=True)], 0) > 0
-    ear = score[:, EARS].max(1) > TRUST_EAR
-    seen: NDArray[np.bool_] = feet | ear | (score[:, NOSE] > TRUST_NOSE)
-    return seen
 
 
 def _smooth(angle: Floats, confidence: Floats) -> Floats:

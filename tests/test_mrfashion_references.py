@@ -101,9 +101,9 @@ def test_a_moving_body_is_less_still() -> None:
 
 
 def test_blur_is_judged_among_the_candidates_of_the_same_view() -> None:
-    frames, keypoints, yaw = clip([0.0] * 10 + [180.0] * 10)
+    frames, keypoints, yaw = clip([0.0] * 16 + [180.0] * 4)
     frames[8] = 100
-    frames[10:] = frames[10:] // 8  # a plain back has less detail than the front, but is sharp
+    frames[16:] = frames[16:] // 8  # a plain back has less detail than the front, but is sharp
     rows = chosen_from(frames, keypoints, yaw)
     assert only(8, rows).reason == "blurred"
     assert only(8, rows).parts["sharpness"] == 0

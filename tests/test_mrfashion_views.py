@@ -156,6 +156,12 @@ def test_coverage_counts_frames_in_all_not_in_a_row() -> None:
     )
 
 
+def test_coverage_rounds_the_least_time_up_to_whole_frames() -> None:
+    yaw = np.array([0, 0, 0, 180, 180], np.float32)
+    assert coverage(yaw, fps=12.0, min_s=0.2).views == ("front",)  # 2.4 frames
+    assert coverage(yaw, fps=10.0, min_s=0.2).views == ("front", "back")
+
+
 def test_coverage_of_a_clip_that_never_tells_is_undetermined() -> None:
     views, fraction = coverage(np.full(5, np.nan, np.float32), fps=25.0)
     assert views == ()
@@ -191,6 +197,15 @@ def test_yaw_without_feet_leans_on_the_face() -> None:
     off = np.abs((found.yaw_deg - truth + 180) % 360 - 180)
     assert np.isnan(off).mean() < 0.05
     assert np.nanmean(off) <= 15
+
+
+def test_two_frames_of_swapped_labels_leave_no_trace() -> None:
+    keypoints, truth = filmed(2, CLEAN)
+    front = int(np.argmin(np.abs(wrapped(truth))))
+    for i in (front, front + 1):
+        keypoints[i] = swapped(keypoints[i])
+    off = np.abs(wrapped(yaw_from_keypoints(keypoints).yaw_deg - truth))
+    assert off.max() <= 12
 
 
 @pytest.mark.parametrize(("yaw", "view"), [(0, "front"), (90, "facing-right"), (180, "back")])
