@@ -129,7 +129,10 @@ class Generations:
         """Write the video, then the row that vouches for it."""
         result = answer.result
         path = inside(self.runs, item.path)
-        write_lossless(path, result.frames, result.fps)
+        try:
+            write_lossless(path, result.frames, result.fps)
+        except ItemError as error:  # worth another try: the disk may have been full
+            raise ItemError(error.code, error.text, retryable=True) from error
         weights = result.reference_weights
         self._append(
             item,

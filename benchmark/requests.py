@@ -17,6 +17,8 @@ from mrfashion.generation import Keypoints, Reference, Request
 from mrfashion.manifest import Dataset
 from mrfashion.tables import ReferenceCandidate, Sample
 
+MIN_FPS = 0.01  # a container's frame rate has no smaller fractions
+
 
 def asked_size(dataset: Dataset, sample: Sample, task: Task) -> Size:
     """Height and width of a sample's video."""
@@ -32,6 +34,9 @@ def asked_fps(dataset: Dataset, sample: Sample) -> float:
 def build_request(dataset: Dataset, sample: Sample, task: Task) -> Request:
     """The request of a sample; ItemError where the dataset lacks something it names."""
     clip = dataset.clip(sample.clip_id)
+    fps = asked_fps(dataset, sample)
+    if fps < MIN_FPS:
+        raise ItemError("request.out_of_range", f"{fps} fps; allowed: {MIN_FPS} and above")
     indices = _target_indices(sample, clip.frames)
     keypoints, yaw_deg = _poses(dataset, sample.clip_id)
     return Request(
@@ -40,7 +45,7 @@ def build_request(dataset: Dataset, sample: Sample, task: Task) -> Request:
         keypoints=keypoints[indices],
         yaw_deg=yaw_deg[indices],
         frame_size=(clip.height, clip.width),
-        fps=asked_fps(dataset, sample),
+        fps=fps,
         size=asked_size(dataset, sample, task),
         seed=task.seed,
         steps=task.steps,

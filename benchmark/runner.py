@@ -6,6 +6,7 @@ nothing else, and the same command goes on from there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -99,7 +100,7 @@ def generate(
     `shard` (i, n) takes every n-th sample from the i-th on, i from 0. A failing item becomes a
     row; wrong input or a missing requirement stops the run before it starts.
     """
-    _check_options(dtype, shard)
+    _check_options(device, dtype, shard)
     runs, names = Path(runs_root), list(dict.fromkeys(entrant_names))
     for name in names:
         _ready(name)
@@ -205,12 +206,13 @@ class _Run:
                 ids = tuple(sample.reference_ids[i] for i in kept)
                 item = replace(item, reference_ids=ids)
                 answer = attempt(generator, with_references(request, kept), self.device)
+            # Outside: a disk that is full or gone is no bug of one item, and stops the run.
+            self.generations.store(item, answer)
         except ItemError as error:
             self.generations.fail(item, error)
             tally.count("failed", error.code)
-            return
-        self.generations.store(item, answer)
-        tally.count("ok", reason)
+        else:
+            tally.count("ok", reason)
 
     def _standing(self, item: Item) -> Standing:
         return Standing("todo", "forced") if self.force else self.generations.standing(item)
@@ -262,8 +264,23 @@ def _ready(name: str) -> Generator:
     return generator
 
 
-def _check_options(dtype: str, shard: tuple[int, int]) -> None:
+def _check_options(device: str, dtype: str, shard: tuple[int, int]) -> None:
+    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", device):
+        raise ConfigError(f"device is {device!r}; allowed: cpu, cuda or cuda:N")
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is {dtype!r}; allowed: {', '.join(DTYPES)}")
     if not 0 <= shard[0] < shard[1]:
         raise ConfigError(f"shard is {shard[0]}/{shard[1]}; allowed: i/N with i from 0 to N-1")
+    if device != "cpu":
+        _require_cuda(device)
+
+
+def _require_cuda(device: str) -> None:
+    import torch
+
+    number = int(device.partition(":")[2] or 0)
+    if number >= torch.cuda.device_count():
+        raise MissingRequirement(
+            f"device {device} is not there: {torch.cuda.device_count()} CUDA devices, "
+            f"PyTorch {torch.__version__}. Use --device cpu, or install a CUDA build"
+        )

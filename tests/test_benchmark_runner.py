@@ -300,6 +300,37 @@ def test_a_shard_that_does_not_exist_is_refused(
         generate(tiny_dataset, tmp_path, ["still"], shard=shard)
 
 
+def test_a_video_that_no_encoder_takes_is_a_row(tiny_dataset: Path, tmp_path: Path) -> None:
+    summary = generate(tiny_dataset, tmp_path, ["still"], TaskOptions(size=(7, 1), limit=1))
+    assert summary.failed == 1
+    (row,) = table(tmp_path)
+    assert (row.status, row.error, row.attempt) == ("failed", "encode.failed", 1)
+    generate(tiny_dataset, tmp_path, ["still"], TaskOptions(size=(7, 1), limit=1))
+    assert table(tmp_path)[0].attempt == 2  # the disk might have been full
+
+
+def test_a_device_that_is_not_there_is_refused(tiny_dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cuda:N"):
+        generate(tiny_dataset, tmp_path, ["still"], device="gpu")
+    with pytest.raises(MissingRequirement, match="cuda:99"):
+        generate(tiny_dataset, tmp_path, ["still"], device="cuda:99")
+
+
+@pytest.mark.gpu
+def test_cuda_memory_is_measured(tiny_dataset: Path, tmp_path: Path, faulty: type[Faulty]) -> None:
+    def hungry(result: Result) -> Result:
+        import torch
+
+        torch.zeros(1 << 24, dtype=torch.uint8, device="cuda")
+        return result
+
+    faulty.fault = staticmethod(hungry)
+    generate(tiny_dataset, tmp_path, ["faulty"], device="cuda")
+    peaks = {row.sample_id: row.peak_memory_bytes for row in table(tmp_path)}
+    assert peaks["sample-clip00"] == 0
+    assert (peaks["sample-clip01"] or 0) >= 1 << 24
+
+
 def test_texts_lose_places_but_not_addresses() -> None:
     text = "at /home/me/x.bin, see https://a.org/b/c; 1/2 of <o at 0x7f00aa11>"
     assert without_places(text) == "at x.bin, see https://a.org/b/c; 1/2 of <o at 0x...>"
