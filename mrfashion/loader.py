@@ -177,13 +177,16 @@ class ClipDataset(TorchDataset[Item]):
         keypoints = torch.full((most, KEYPOINTS, 3), float("nan"))
         keypoints[..., 2] = 0
         yaw_deg = torch.full((most,), float("nan"))
+        places: dict[str, list[int]] = defaultdict(list)
         for place, row in enumerate(rows):
-            clip = self.dataset.clip(row.clip_id)
-            image = self.dataset.frames(row.clip_id, [row.frame])[0]
-            images[place] = to_network(letterbox(image, size))
-            pose = self.dataset.keypoints(row.clip_id)[row.frame]
-            keypoints[place] = _keypoints(pose, clip, size)
+            places[row.clip_id].append(place)
             yaw_deg[place] = float("nan") if row.yaw_deg is None else row.yaw_deg
+        for clip_id, at in places.items():  # one decoding a clip, whatever it lends
+            clip, indices = self.dataset.clip(clip_id), [rows[place].frame for place in at]
+            lent = self.dataset.frames(clip_id, indices)
+            images[at] = to_network(np.stack([letterbox(image, size) for image in lent]))
+            poses = self.dataset.keypoints(clip_id)[indices]
+            keypoints[at] = _keypoints(poses, clip, size)
         return {
             "references": images,
             "reference_mask": torch.arange(most) < len(rows),
