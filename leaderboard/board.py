@@ -1,0 +1,138 @@
+"""The board: plain values from which every page, table and plot is rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+METHODS, COPIES = "Methods", "Per-frame copies"
+SECTION_NOTES = {
+    METHODS: "Generators that make each frame, and copies of one fixed reference.",
+    COPIES: "These pick a reference frame anew for every target frame and copy it. They make no "
+    "motion of their own, so they stand apart and are never marked against methods.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A metric of one region."""
+
+    metric_id: str
+    metric: str
+    region: str
+    title: str
+    unit: str
+    higher_is_better: bool
+    decimals: int
+    definition: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A mean over garment groups with its interval; no value: not measured, `note` says why."""
+
+    metric_id: str
+    stratum: str
+    value: float | None
+    low: float | None
+    high: float | None
+    method: str | None  # of the interval
+    groups: int
+    clips: int
+    frames: int
+    capped: int
+    best: bool  # the best of its section, or not told apart from it
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An entrant."""
+
+    entrant: str
+    kind: str
+    scored: int  # clips with a score
+    missing: int  # clips of the task without one
+    cells: tuple[Cell, ...]
+
+    def cell(self, metric_id: str, stratum: str) -> Cell:
+        """The entrant's cell of a column; every column has one in every stratum."""
+        return next(c for c in self.cells if (c.metric_id, c.stratum) == (metric_id, stratum))
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Entrants that may be compared with each other, best first."""
+
+    name: str
+    note: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A clip of the task that an entrant has no score for."""
+
+    entrant: str
+    sample_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Frames of one clip side by side: the references, the target, or one entrant's."""
+
+    label: str
+    detail: str
+    path: str | None  # relative to the page; None: there is no video
+    alt: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClipPictures:
+    """The strips of one clip."""
+
+    sample_id: str
+    caption: str
+    strips: tuple[Strip, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A picture of the numbers; they are all in the tables too."""
+
+    path: str
+    caption: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One task, its entrants and their scores."""
+
+    title: str
+    task_hash: str
+    protocol: dict[str, str]
+    sources: dict[str, str]  # file of the run folder -> sha256
+    level: float
+    clips: int
+    groups: int
+    complete: bool  # every entrant has a score for every clip
+    sentence: str
+    headline: str  # metric_id that orders the rows
+    strata: tuple[str, ...]
+    columns: tuple[Column, ...]
+    sections: tuple[Section, ...]
+    missing: tuple[Missing, ...]
+    plots: tuple[Plot, ...] = ()
+    pictures: tuple[ClipPictures, ...] = ()
+
+    def column(self, metric_id: str) -> Column:
+        """A column by its id."""
+        return next(column for column in self.columns if column.metric_id == metric_id)
+
+    @property
+    def entrants(self) -> tuple[str, ...]:
+        """Names of all entrants, in the order of the tables."""
+        return tuple(row.entrant for section in self.sections for row in section.rows)
