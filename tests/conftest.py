@@ -13,10 +13,8 @@ from mrfashion import manifest, tables
 from mrfashion.artefacts import sha256_file
 from mrfashion.media import write_clip
 from mrfashion.poses.cache import pack
-from mrfashion.views import VIEWS, view_of
-
-FRAMES, HEIGHT, WIDTH, FPS = 24, 64, 48, 12.0
-COLOUR = {"front": 200, "facing-right": 150, "facing-left": 100, "back": 50}
+from mrfashion.views import VIEWS
+from tests.footage import FPS, FRAMES, HEIGHT, WIDTH, turning_clip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,23 +37,6 @@ def realdata() -> Path:
     if not root or not Path(root).is_dir():
         pytest.skip("MRFASHION_TEST_DATA names no folder of real footage")
     return Path(root)
-
-
-def turning_clip(offset_deg: float, hue: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A block that changes grey level by view => frames f h w 3, keypoints f k 3, yaw f."""
-    yaw = np.array(
-        [(offset_deg + 360 * i / FRAMES + 180) % 360 - 180 for i in range(FRAMES)], np.float32
-    )
-    frames = np.full((FRAMES, HEIGHT, WIDTH, 3), 230, np.uint8)
-    keypoints = np.full((FRAMES, 133, 3), np.nan, np.float32)
-    keypoints[..., 2] = 0
-    for i in range(FRAMES):
-        left = 12 + i // 4
-        frames[i, 8:58, left : left + 20] = (COLOUR[view_of(yaw[i])], hue, 90)
-        frames[i, 20:30, left + 4 : left + 10] = (hue, 20, COLOUR[view_of(yaw[i])])
-        for k in range(17):
-            keypoints[i, k] = (left + 2 + k, 10 + 2.5 * k, 1.0)
-    return frames, keypoints, yaw
 
 
 def write_dataset(root: Path, groups: int = 2) -> Path:

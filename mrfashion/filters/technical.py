@@ -33,7 +33,7 @@ class FrameRate:
 class Resolution:
     """Enough pixels for a garment's print."""
 
-    min_side_px: int = 256  # the size the field's metrics are usually taken at
+    min_side_px: int = 192  # 256x192 is the smallest size the field trains at
 
     def judge(self, shot: Shot) -> Verdict:
         """Shorter side in pixels."""
