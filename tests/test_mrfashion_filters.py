@@ -1,0 +1,119 @@
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mrfashion.filters import CLIP_FILTERS, POSE_FILTERS, FilterConfig
+from mrfashion.filters.verdict import Shot
+from mrfashion.media import VideoInfo, write_clip
+from mrfashion.shots.content import ContentCuts
+from mrfashion.survey import Span, clip_id, shot_of, survey
+from tests.footage import turning_clip
+
+GOOD = Shot(512, 768, 25.0, 100, {"luma": 120.0, "sharpness": 500.0, "frozen": 0.0})
+
+
+def changed(**values: object) -> Shot:
+    own = {"width", "height", "fps", "frames"}
+    measured = {k: v for k, v in values.items() if k not in own}
+    kept = {k: v for k, v in values.items() if k in own}
+    return Shot(**{**asdict(GOOD), **kept, "measurements": {**GOOD.measurements, **measured}})
+
+
+def test_every_filter_is_listed_and_configured() -> None:
+    assert {field.name for field in fields(FilterConfig)} == {*CLIP_FILTERS, *POSE_FILTERS}
+
+
+@pytest.mark.parametrize("name", CLIP_FILTERS)
+def test_every_filter_is_pure_and_says_what_it_measured(name: str) -> None:
+    judge = getattr(FilterConfig(), name)
+    verdict = judge.judge(GOOD)
+    assert verdict == judge.judge(GOOD)
+    assert verdict.kept
+    assert verdict.reason
+    assert np.isfinite([verdict.measured, verdict.threshold]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "shot", "reason", "measured"),
+    [
+        ("duration", changed(frames=30), "too short", 1.2),
+        ("frame_rate", changed(fps=4.0), "frame rate too low", 4.0),
+        ("resolution", changed(width=100), "too few pixels", 100),
+        ("brightness", changed(luma=3.0), "too dark", 3.0),
+        ("brightness", changed(luma=254.0), "too bright", 254.0),
+        ("sharpness", changed(sharpness=2.0), "blurred", 2.0),
+        ("motion", changed(frozen=0.9), "frozen", 0.9),
+    ],
+)
+def test_each_fault_is_dropped_for_its_reason(
+    name: str, shot: Shot, reason: str, measured: float
+) -> None:
+    verdict = getattr(FilterConfig(), name).judge(shot)
+    assert (verdict.kept, verdict.reason) == (False, reason)
+    assert verdict.measured == pytest.approx(measured)
+
+
+def test_a_body_must_be_in_most_frames() -> None:
+    person = FilterConfig().person
+    _, keypoints, _ = turning_clip(0, 40)
+    assert person.judge(keypoints).kept
+    gone = keypoints.copy()
+    gone[:12] = (np.nan, np.nan, 0)
+    verdict = person.judge(gone)
+    assert (verdict.kept, verdict.reason, verdict.measured) == (False, "no person found", 0.5)
+
+
+def noise(seed: int, frames: int) -> np.ndarray:
+    """A moving picture of large patches, its own for each seed."""
+    rng = np.random.default_rng(seed)
+    picture = rng.integers(0, 256, (4, 6, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
+    return np.stack([np.roll(picture, i // 4, axis=1) for i in range(frames)])
+
+
+@pytest.fixture
+def spliced(tmp_path: Path) -> Path:
+    path = tmp_path / "spliced.mp4"
+    write_clip(path, np.concatenate([noise(0, 30), noise(1, 40), noise(2, 25)]), 25.0)
+    return path
+
+
+def test_the_survey_finds_cuts_and_names_spans_by_content(spliced: Path) -> None:
+    found = survey(spliced, "a" * 64, ContentCuts())
+    spans = [Span(**span) for span in found["spans"]]
+    assert [(span.first, span.last) for span in spans] == [(0, 29), (30, 69), (70, 94)]
+    info = VideoInfo(**found["info"])
+    for span in spans:
+        assert span.clip_id == clip_id("a" * 64, span.start_pts, span.end_pts, info.time_base)
+        assert shot_of(info, span).frames == span.frames
+    assert found == survey(spliced, "a" * 64, ContentCuts())
+    others = {span["clip_id"] for span in survey(spliced, "b" * 64, ContentCuts())["spans"]}
+    assert not others & {span.clip_id for span in spans}
+
+
+def test_shots_are_no_shorter_than_asked(spliced: Path) -> None:
+    found = survey(spliced, "a" * 64, ContentCuts(min_shot_s=1.5))
+    assert all(span["last"] - span["first"] + 1 >= 25 for span in found["spans"])
+    assert len(found["spans"]) < 3
+
+
+def test_frozen_and_dark_footage_measures_so(tmp_path: Path) -> None:
+    still = np.repeat(noise(0, 1) // 20, 30, axis=0)
+    write_clip(tmp_path / "still.mp4", still, 25.0)
+    (span,) = survey(tmp_path / "still.mp4", "a" * 64, ContentCuts())["spans"]
+    assert span["measurements"]["frozen"] > 0.9
+    assert span["measurements"]["luma"] < 10
+
+
+@pytest.mark.realdata
+def test_real_cuts_are_found_and_a_sun_flare_is_none(realdata: Path) -> None:
+    cuts = [60, 110, 150, 162, 237, 282, 332, 382, 422]
+    found = survey(
+        realdata / "videos" / "multishot_hard.mp4", "a" * 64, ContentCuts(min_shot_s=0.4)
+    )
+    starts = [span["first"] for span in found["spans"]][1:]
+    assert len(starts) == len(cuts)
+    assert max(abs(a - b) for a, b in zip(starts, cuts, strict=True)) <= 1
+    flare = survey(realdata / "videos" / "s2d_demo.mp4", "a" * 64, ContentCuts())
+    assert len(flare["spans"]) == 1
