@@ -112,7 +112,7 @@ def _references(dataset: Dataset, sample: Sample, out: Path, path: str) -> Strip
 def _target(target: Target, picks: Sequence[int], out: Path, path: str) -> Strip:
     frames = list(target.frames())
     runs = [(view, len(list(same))) for view, same in groupby(target.views[i] for i in picks)]
-    views = ", ".join(f"{_view(view)} × {count}" for view, count in runs)
+    views = ", ".join(_view(view) + (f" × {count}" if count > 1 else "") for view, count in runs)
     images = [frames[i] for i in picks]
     return _strip(
         "Target", views, f"{len(picks)} frames of the real clip: {views}", images, out, path

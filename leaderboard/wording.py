@@ -53,8 +53,8 @@ def direction_words(column: Column) -> str:
 
 def phrase(column: Column) -> str:
     """A column inside a sentence."""
-    where = "the foreground" if column.region == "foreground" else "the whole frame"
-    return f"{column.title} of {where}"
+    where = "foreground" if column.region == "foreground" else "whole-frame"
+    return f"{where} {column.title}"
 
 
 def capped_note(board: Board) -> str | None:
