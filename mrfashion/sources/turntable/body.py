@@ -8,6 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from mrfashion.sources.turntable.figure import Figure, Profile, hem_levels, through
 from mrfashion.sources.turntable.identity import HEMMED, Identity
 from mrfashion.sources.turntable.skeleton import BONE, BONES, JOINT_BONES, JOINTS
 
@@ -25,7 +26,6 @@ CHARTS = ("torso", "hem", "l_arm", "r_arm", "l_leg", "r_leg", "head", "hair", "s
 CHART = {name: i for i, name in enumerate(CHARTS)}
 
 Point = tuple[float, float, float]
-Profile = tuple[float, float, float]  # r^2 = a + b t + c t^2 along the axis
 BALL: Profile = (1.0, 0.0, -1.0)
 
 
@@ -75,46 +75,6 @@ def spindle(a: Point, b: Point, profile: Profile, bone: str, chart: str, flat: f
 def ball(centre: Point, radii: Point, bone: str, chart: str) -> Part:
     rx, ry, rz = radii
     return Part(((rx, 0, 0), (0, ry, 0), (0, 0, rz)), centre, BALL, bone, chart)
-
-
-def through(r0: float, middle: float, r1: float, at: float = 0.5) -> Profile:
-    """Profile with these radii at t = 0, `at` and 1."""
-    a, m, e = r0 * r0, middle * middle, r1 * r1
-    c = ((m - a) / at - (e - a)) / (at - 1)
-    return (a, e - a - c, c)
-
-
-class Figure:
-    """Heights and radii of one identity, in metres; every part is placed from these."""
-
-    def __init__(self, identity: Identity) -> None:
-        build = identity.build
-        self.legs, self.limbs = build.legs, build.limbs
-        self.hip_y, self.knee_y, self.ankle_y = 0.89 * self.legs, 0.475 * self.legs, 0.085
-        self.waist_y, self.bust_y = self.hip_y + 0.17, self.hip_y + 0.35
-        self.shoulder_y = self.hip_y + 0.515
-        self.neck_y = self.shoulder_y + 0.045
-        self.chin_y = self.neck_y + 0.085
-        self.head = build.head
-        self.head_y = self.chin_y + 0.098 * self.head
-        self.flat = 0.66 * build.depth
-        self.hips, self.waist = 0.172 * build.hips, 0.132 * build.waist
-        self.chest = 0.154 * build.chest
-        self.shoulder_x = 0.172 * build.shoulders
-        self.hip_x = 0.088 * build.hips
-        self.thigh = min(0.086 * self.limbs, self.hips - self.hip_x - 0.003)
-        self.elbow_y, self.wrist_y = self.shoulder_y - 0.29, self.shoulder_y - 0.535
-        self.hem_top = self.hip_y + 0.12
-        self.hem_bottom = self.hem_top - identity.hem_m
-        self.hem_flat = 1.18 * self.flat
-        self.trunk_low, self.trunk_high = self.hip_y + 0.02, self.bust_y
-        self.trunk_profile = through(self.hips, self.waist, self.chest)
-
-    def trunk(self, y: float) -> float:
-        """Half width of the trunk between the hips and the chest."""
-        t = (y - self.trunk_low) / (self.trunk_high - self.trunk_low)
-        a, b, c = self.trunk_profile
-        return math.sqrt(a + b * t + c * t * t)
 
 
 def _head(figure: Figure, identity: Identity) -> dict[str, Part]:
@@ -231,20 +191,6 @@ def _leg(figure: Figure, identity: Identity, side: str, s: int) -> dict[str, Par
     return {f"{side}_{name}": part for name, part in parts.items()}
 
 
-def hem_levels(identity: Identity, figure: Figure) -> list[tuple[float, float]]:
-    """Height and half width at the four rings of the hanging cloth: waist, seat, and below."""
-    seat_y = min(figure.hip_y + 0.01, figure.hem_top - 0.25 * identity.hem_m)
-    seat = figure.hips * 1.045
-    bottom = seat * identity.flare + 0.06 * identity.hem_m
-    half_y = (seat_y + figure.hem_bottom) / 2
-    return [
-        (figure.hem_top, figure.trunk(figure.hem_top) * 1.03),
-        (seat_y, seat),
-        (half_y, seat + 0.45 * (bottom - seat)),
-        (figure.hem_bottom, bottom),
-    ]
-
-
 def _hem(figure: Figure, identity: Identity) -> dict[str, Part]:
     if identity.lower not in HEMMED:
         return {}
@@ -257,22 +203,23 @@ def _hem(figure: Figure, identity: Identity) -> dict[str, Part]:
 
 
 def _joints(figure: Figure) -> dict[str, Point]:
+    """Joints at rest; those of the surface lie a few millimetres under it, never beside it."""
     k, y = figure.head, figure.head_y
-    joints: dict[str, Point] = {"nose": (0, y - 0.02 * k, 0.094 * k + 0.016)}
+    joints: dict[str, Point] = {"nose": (0, y - 0.02 * k, 0.094 * k + 0.006)}
     for side, s in (("l", 1), ("r", -1)):
         x, leg = s * figure.shoulder_x, s * figure.hip_x
         joints |= {
-            f"{side}_eye": (s * 0.031 * k, y + 0.012 * k, 0.008 + 0.081 * k),
-            f"{side}_ear": (s * (0.078 * k + 0.008), y - 0.006, -0.002),
+            f"{side}_eye": (s * 0.031 * k, y + 0.012 * k, 0.004 + 0.081 * k),
+            f"{side}_ear": (s * (0.078 * k + 0.002), y - 0.006, -0.002),
             f"{side}_shoulder": (x, figure.shoulder_y, -0.006),
             f"{side}_elbow": (x, figure.elbow_y, -0.006),
             f"{side}_wrist": (x, figure.wrist_y, -0.006),
             f"{side}_hip": (leg, figure.hip_y, 0),
             f"{side}_knee": (leg, figure.knee_y, 0),
             f"{side}_ankle": (leg, figure.ankle_y, -0.012),
-            f"{side}_big_toe": (leg - s * 0.012, 0.02, 0.165),
-            f"{side}_small_toe": (leg + s * 0.042, 0.02, 0.135),
-            f"{side}_heel": (leg, 0.022, -0.062),
+            f"{side}_big_toe": (leg - s * 0.012, 0.022, 0.152),
+            f"{side}_small_toe": (leg + s * 0.042, 0.022, 0.125),
+            f"{side}_heel": (leg, 0.026, -0.055),
         }
     return joints
 

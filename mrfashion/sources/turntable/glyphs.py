@@ -72,9 +72,11 @@ SHAPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "ring": lambda x, y: (x * x + y * y < 1.0) & (x * x + y * y > 0.36),
     "diamond": lambda x, y: x.abs() + y.abs() < 1.0,
     "square": lambda x, y: torch.maximum(x.abs(), y.abs()) < 0.8,
-    "cross": lambda x, y: (torch.minimum(x.abs(), y.abs()) < 0.3) & (x.abs() + y.abs() < 1.3),
+    "cross": lambda x, y: (
+        (torch.minimum(x.abs(), y.abs()) < 0.3) & (torch.maximum(x.abs(), y.abs()) < 1.0)
+    ),
     "triangle": lambda x, y: (y > -0.8) & (y + 1.9 * x.abs() < 1.0),
-    "chevron": lambda x, y: ((y + x.abs() - 0.2).abs() < 0.4) & (x.abs() < 1.0),
+    "chevron": lambda x, y: ((y + x.abs() - 0.4).abs() < 0.4) & (x.abs() < 1.0),
     "bars": lambda x, y: (torch.remainder(y * 2.5, 1.0) < 0.5) & (torch.hypot(x, y) < 1.0),
     "star": _star,
     "heart": _heart,

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from mrfashion.sources.turntable.body import (
     JOINT_BONE_INDEX,
-    Figure,
     build_body,
-    hem_levels,
 )
+from mrfashion.sources.turntable.figure import Figure, hem_levels
 from mrfashion.sources.turntable.identity import HEMMED, Identity
 from mrfashion.sources.turntable.motion import Motion
 from mrfashion.sources.turntable.skeleton import BONE, FEET, chain, compose, plant, rotations

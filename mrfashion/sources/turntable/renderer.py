@@ -17,6 +17,7 @@ from mrfashion.sources.turntable.skeleton import yaw_of
 from mrfashion.sources.turntable.stage import Stage, set_stage
 from mrfashion.sources.turntable.surface import find_hits, paint
 from mrfashion.sources.turntable.texture import paint_atlas
+from mrfashion.sources.turntable.threads import single_thread
 from mrfashion.sources.turntable.truth import flow as surface_flow
 from mrfashion.sources.turntable.truth import keypoints
 
@@ -81,6 +82,7 @@ def render(
 
 
 @torch.no_grad()
+@single_thread()
 def render_batch(
     clips: Sequence[Clip],
     size: tuple[int, int] = (128, 96),
@@ -111,7 +113,7 @@ def render_batch(
     whole = [
         None if column[0] is None else torch.cat(column) for column in zip(*chunks, strict=True)
     ]
-    yaw = yaw_of(stage.world).float().to(stage.coef.device)
+    yaw = yaw_of(stage.world).to(stage.coef.device)
     return list(_split(stage, whole, yaw))
 
 

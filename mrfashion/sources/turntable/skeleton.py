@@ -90,12 +90,12 @@ def plant(offset: Tensor, feet: Tensor, sway_m: Tensor) -> Tensor:
 
 
 def yaw_of(joints: Tensor) -> Tensor:
-    """Degrees in (-180, 180] of the chest normal of joints (f, 23, 3).
+    """Float32 degrees in (-180, 180] of the chest normal of joints (f, 23, 3).
 
     The normal stands on the mean of the shoulder and hip lines, right to left.
     """
     line = joints[:, JOINT["l_shoulder"]] - joints[:, JOINT["r_shoulder"]]
     line = line + joints[:, JOINT["l_hip"]] - joints[:, JOINT["r_hip"]]
     # The line (x, z) = (cos, -sin) of the yaw; its normal in the floor plane is (sin, cos).
-    yaw = torch.rad2deg(torch.atan2(-line[:, 2], line[:, 0]))
+    yaw = torch.rad2deg(torch.atan2(-line[:, 2], line[:, 0])).float()
     return torch.where(yaw <= -180.0, yaw + 360.0, yaw)

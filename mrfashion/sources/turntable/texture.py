@@ -11,7 +11,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from mrfashion.sources.turntable.body import CHART, CHARTS, Figure, build_body
+from mrfashion.sources.turntable.body import CHART, CHARTS, build_body
+from mrfashion.sources.turntable.figure import Figure
 from mrfashion.sources.turntable.glyphs import SHAPES, text_mask
 from mrfashion.sources.turntable.identity import (
     Colour,
@@ -21,6 +22,7 @@ from mrfashion.sources.turntable.identity import (
     Print,
     draw_identity,
 )
+from mrfashion.sources.turntable.threads import single_thread
 
 PANELS = ("front", "right", "back", "left")
 PANEL = {name: i for i, name in enumerate(PANELS)}
@@ -237,6 +239,7 @@ def panel_distance(identity: Identity) -> PanelDistance:
     )
 
 
+@single_thread()
 def sample_identity(
     seed: int, *, lettering: bool | None = None, loose_hem: bool | None = None
 ) -> Identity:
