@@ -6,11 +6,9 @@ The one place that may import forward (model, baselines, benchmark, leaderboard)
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from mrfashion.errors import ExitCode, MRFashionError
@@ -60,22 +58,18 @@ def build_app() -> typer.Typer:
 def run(arguments: list[str]) -> int:
     """Run one command line => exit code; errors go to stderr as one line."""
     try:
-        result = build_app()(arguments, standalone_mode=False)
-        return result if isinstance(result, int) else ExitCode.COMPLETE
+        build_app()(arguments, prog_name="mrfashion")
+        return ExitCode.COMPLETE
     except MRFashionError as error:
         typer.echo(f"mrfashion: {error}", err=True)
         return error.exit_code
-    except click.exceptions.Exit as request:
-        return request.exit_code
-    except click.ClickException as error:
-        error.show()
-        return ExitCode.USAGE
-    except (KeyboardInterrupt, click.Abort):
+    except SystemExit as request:
+        code = int(request.code or ExitCode.COMPLETE)
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    if code == ExitCode.INTERRUPTED:
         typer.echo("mrfashion: interrupted; what is done is kept, run it again to go on", err=True)
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.COMPLETE
+    return code
 
 
 def main() -> None:

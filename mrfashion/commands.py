@@ -108,7 +108,7 @@ def _tell(summary: Summary, out: Path) -> str:
     for failure in summary.failures:
         lines.append(f"  failed    {failure.source_id}: {failure.error}: {failure.text}")
     for stage, notes in summary.notes.items():
-        lines += [f"  {stage:<10}{count} {why}" for why, count in notes.items()]
+        lines.append(f"  {stage:<11}" + ", ".join(f"{n} {why}" for why, n in notes.items()))
     return "\n".join(lines)
 
 

@@ -13,12 +13,12 @@ from mrfashion.errors import ExitCode, MRFashionError
 
 def demo_commands(out: Path) -> list[list[str]]:
     """The four commands of the demo, as a person would type them."""
-    dataset, runs, site = (str(out / name) for name in ("dataset", "runs", "site"))
+    dataset, runs, site = (shlex.quote(str(out / name)) for name in ("dataset", "runs", "site"))
     lines = (
-        f"curate turntable --config demo --out {shlex.quote(dataset)}",
-        f"generate {shlex.quote(dataset)} --entrant still --entrant nearest --out {shlex.quote(runs)}",
-        f"score {shlex.quote(runs)}",
-        f"report {shlex.quote(runs)} --out {shlex.quote(site)}",
+        f"curate turntable --config demo --out {dataset}",
+        f"generate {dataset} --entrant still --entrant nearest --out {runs}",
+        f"score {runs}",
+        f"report {runs} --out {site}",
     )
     return [["mrfashion", *shlex.split(line)] for line in lines]
 

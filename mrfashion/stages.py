@@ -36,7 +36,7 @@ class Outcome:
 
     values: dict[str, Value] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
-    notes: Counter[str] = field(default_factory=Counter)  # how many were reused or done, and why
+    notes: Counter[str] = field(default_factory=Counter)  # how many were new, reused, ..., and why
 
 
 @dataclass(frozen=True)
@@ -88,20 +88,20 @@ class Stage(Generic[T]):
         key = self._key(item)
         row = journal.last(key)
         if row is None:
-            return None, "done: not done before with these inputs and settings"
+            return None, "new"
         if row["status"] == "failed":
             if force or row["retryable"]:
-                return None, "done: failed before"
+                return None, "tried again: failed before"
             return row, "reused: failed before, and would again (--force tries)"
         if row["status"] != "ok":
-            return None, "done: lost before"
+            return None, "redone: its files were gone"
         lost = [
             path for path, size in row["value"].get("files", {}).items() if self._lost(path, size)
         ]
         if force or lost:
             why = "asked for by --force" if force else f"{lost[0]} is gone or of another size"
             journal.append(key, "lost", item_id=item.item_id, why=why)
-            return None, "done: --force" if force else "done: its files were gone"
+            return None, "redone: --force" if force else "redone: its files were gone"
         return row, "reused: same inputs and settings"
 
     def _lost(self, path: str, size: int) -> bool:

@@ -73,7 +73,7 @@ def test_an_item_whose_file_is_gone_or_cut_is_redone(bench: Bench) -> None:
     (bench.root / "2.txt").write_text("longer than before")
     outcome = bench.run()
     assert sorted(bench.calls) == [1, 2]
-    assert outcome.notes["done: its files were gone"] == 2
+    assert outcome.notes["redone: its files were gone"] == 2
 
 
 def test_a_failure_is_a_row_and_the_rest_goes_on(bench: Bench) -> None:
