@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -128,6 +129,31 @@ def test_the_policy_allows_no_script(page: Tags) -> None:
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
     assert not any("style" in attributes for _, attributes in page.tags)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_text_stands_out_in_light_and_dark(site: Path) -> None:
+    text = (site / "index.html").read_text(encoding="utf-8")
+    modes = [
+        dict(re.findall(r"--(\w+): (#\w{6});", m)) for m in re.findall(r":root \{.*?\}", text, re.S)
+    ]
+    assert len(modes) == 2
+    for mode in modes:
+        for ink, papers in (
+            ("text", ("ground", "panel", "best", "warn")),
+            ("soft", ("ground", "panel", "best")),
+            ("link", ("ground", "warn")),
+            ("star", ("ground", "best")),
+        ):
+            for paper in papers:
+                light, dark = sorted((luminance(mode[ink]), luminance(mode[paper])), reverse=True)
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, paper, mode)
 
 
 def test_tables_and_pictures_can_be_heard(page: Tags) -> None:
