@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,19 @@ def test_the_entrants_of_earlier_runs_stay_in_the_table(tmp_path: Path) -> None:
         ("other", "failed", "too long"),
         ("still", "ok", None),
     ]
+
+
+def test_the_table_prefers_this_runs_key_then_what_succeeded(tmp_path: Path) -> None:
+    """Equal settings give two keys where another machine decoded other reference pixels."""
+    generations = stored(tmp_path)
+    other, failed = replace(item(), key="0" * 32), replace(item(), key="f" * 32)
+    generations.store(other, answer(1))
+    generations.fail(failed, ItemError("generate.unsupported", "no"))
+    for key in (item().key, other.key, failed.key):
+        generations.write_table({("still", "a"): key})
+        assert [row.key for row in table(tmp_path)] == [key]
+    generations.write_table({})
+    assert [row.status for row in table(tmp_path)] == ["ok"]
 
 
 def test_a_failure_is_tried_again_only_where_that_may_help(tmp_path: Path) -> None:

@@ -219,8 +219,17 @@ def test_the_digest_covers_everything(tiny_dataset: Path) -> None:
         replace(asked, yaw_deg=asked.yaw_deg + 1),
         replace(asked, keypoints=asked.keypoints + 1),
         replace(asked, references=asked.references[::-1]),
-        replace(asked, references=(replace(asked.references[0], image=other),)),
-        replace(asked, references=(replace(asked.references[0], yaw_deg=None),)),
+        *(
+            replace(
+                asked, references=(replace(asked.references[0], **change), *asked.references[1:])
+            )
+            for change in (
+                {"image": other},
+                {"keypoints": asked.references[1].keypoints},
+                {"yaw_deg": None},
+                {"view": None},
+            )
+        ),
     ]
     digests = {request_digest(request) for request in [asked, *changed]}
     assert len(digests) == len(changed) + 1

@@ -278,6 +278,14 @@ def test_a_missing_video_fails_its_samples_and_heals(tiny_dataset: Path, tmp_pat
     assert {row.status for row in table(runs)} == {"ok"}
 
 
+def test_what_a_killed_run_left_half_written_is_swept(tiny_dataset: Path, tmp_path: Path) -> None:
+    generate(tiny_dataset, tmp_path, ["still"])
+    half = tmp_path / "videos" / "still" / ".sample-clip00-0a1b2c3d.4242-1399.mkv"
+    half.write_bytes(b"half")
+    generate(tiny_dataset, tmp_path, ["still"])
+    assert not half.exists()
+
+
 def test_a_folder_without_its_task_is_refused(tiny_dataset: Path, tmp_path: Path) -> None:
     generate(tiny_dataset, tmp_path, ["still"])
     (tmp_path / "task.json").unlink()
