@@ -1,7 +1,7 @@
 """Means and intervals whose unit is the garment group: clips of one outfit are no new evidence.
 
 A group counts once, whatever its number of clips. Below 20 groups the interval is a cluster-t, at
-20 and above a BCa bootstrap over groups (10 000 resamples, seeded).
+20 and above a BCa bootstrap over groups (10 000 resamples, seeded) expanded to hold its level.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy import stats
 
 BOOTSTRAP_GROUPS = 20
 RESAMPLES = 10_000
-CLUSTER_T, BCA = "cluster-t", "BCa cluster bootstrap"
+CLUSTER_T, BCA = "cluster-t", "expanded BCa cluster bootstrap"
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _bca(
             np.mean,
             n_resamples=resamples,
             batch=max(1, 10_000_000 // len(means)),
-            confidence_level=level,
+            confidence_level=_expanded(level, len(means)),
             method="BCa",
             rng=np.random.default_rng(seed),
         )
@@ -125,3 +125,13 @@ def _bca(
     if not (math.isfinite(low) and math.isfinite(high)):
         return _cluster_t(means, mean, level)
     return Interval(mean, low, high, len(means), BCA, None)
+
+
+def _expanded(level: float, groups: int) -> float:
+    """The level to ask of a bootstrap so that it covers `level`.
+
+    A bootstrap of n values is too narrow by sqrt((n - 1) / n) and by the normal in place of the t
+    quantile: 92 % for 95 at n = 20 (Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
+    """
+    quantile = float(stats.t.ppf((1 + level) / 2, groups - 1)) * math.sqrt(groups / (groups - 1))
+    return 2 * float(stats.norm.cdf(quantile)) - 1

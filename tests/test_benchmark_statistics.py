@@ -98,11 +98,12 @@ def test_pairing_finds_what_separate_intervals_hide() -> None:
     assert alone.low < other.high
 
 
-@pytest.mark.parametrize(("groups", "trials"), [(5, 2000), (10, 2000), (30, 600)])
+@pytest.mark.parametrize(("groups", "trials"), [(5, 2000), (10, 2000), (20, 2000), (30, 1000)])
 def test_a_95_percent_interval_covers_93_to_99(groups: int, trials: int) -> None:
     """Clips correlate within a group (ICC 0.8) and groups differ in size.
 
-    At 600 trials the binomial error of a coverage of 95 % is 0.9 points, so 93 is two errors off.
+    At 1000 trials the binomial error of a coverage of 95 % is 0.7 points, so 93 is three errors
+    off. A plain BCa has 92 % at 20 groups and fails.
     """
     rng = np.random.default_rng(groups)
     hits = 0
