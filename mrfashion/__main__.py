@@ -19,7 +19,6 @@ def build_app() -> typer.Typer:
     from benchmark.commands import mount as mount_benchmark
     from benchmark.score_command import mount as mount_score
     from leaderboard.commands import mount as mount_leaderboard
-
     from mrfashion.commands import mount as mount_mrfashion
 
     app = typer.Typer(

@@ -1,4 +1,4 @@
-"""Write the current version of every dataset table, once per version: `python -m tests.historic.regenerate`.
+"""Keep one file of every table version: `python -m tests.historic.regenerate`.
 
 A file that is here stays as it is for good: it stands for the datasets people have.
 """
