@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.conditions import array_hash
-from benchmark.fitting import Size
 from benchmark.protocol import Task
 from mrfashion.artefacts import content_hash
 from mrfashion.errors import InputRefused, ItemError, SchemaError, UnsafePath
 from mrfashion.generation import Keypoints, Reference, Request
+from mrfashion.letterbox import Size
 from mrfashion.manifest import Dataset
 from mrfashion.tables import ReferenceCandidate, Sample
 

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.conditions import array_hash
-from benchmark.fitting import FITTING_VERSION, Size, letterbox, place
+from benchmark.fitting import FITTING_VERSION
 from benchmark.metrics.spec import Image
 from benchmark.protocol import Task
 from benchmark.requests import asked_size
 from mrfashion.errors import ItemError, UnknownNameError
+from mrfashion.letterbox import Size, letterbox, place
 from mrfashion.manifest import Dataset
 from mrfashion.media import decode
 from mrfashion.tables import Clip

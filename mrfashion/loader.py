@@ -18,7 +18,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from mrfashion.errors import InputRefused, ItemError
 from mrfashion.generation import KEYPOINTS, Frames
-from mrfashion.letterbox import letterbox, letterbox_keypoints
+from mrfashion.letterbox import letterbox, move, place
 from mrfashion.manifest import Dataset
 from mrfashion.sampler import Draw, EpochSampler
 from mrfashion.tables import Clip, ReferenceCandidate
@@ -177,12 +177,12 @@ class ClipDataset(TorchDataset[Item]):
         keypoints = torch.full((most, KEYPOINTS, 3), float("nan"))
         keypoints[..., 2] = 0
         yaw_deg = torch.full((most,), float("nan"))
-        places: dict[str, list[int]] = defaultdict(list)
-        for place, row in enumerate(rows):
-            places[row.clip_id].append(place)
-            yaw_deg[place] = float("nan") if row.yaw_deg is None else row.yaw_deg
-        for clip_id, at in places.items():  # one decoding a clip, whatever it lends
-            clip, indices = self.dataset.clip(clip_id), [rows[place].frame for place in at]
+        slots: dict[str, list[int]] = defaultdict(list)
+        for slot, row in enumerate(rows):
+            slots[row.clip_id].append(slot)
+            yaw_deg[slot] = float("nan") if row.yaw_deg is None else row.yaw_deg
+        for clip_id, at in slots.items():  # one decoding a clip, whatever it lends
+            clip, indices = self.dataset.clip(clip_id), [rows[slot].frame for slot in at]
             lent = self.dataset.frames(clip_id, indices)
             images[at] = to_network(np.stack([letterbox(image, size) for image in lent]))
             poses = self.dataset.keypoints(clip_id)[indices]
@@ -208,7 +208,7 @@ def collate(items: Sequence[Item]) -> dict[str, Any]:
 
 
 def _keypoints(keypoints: NDArray[np.float32], clip: Clip, size: tuple[int, int]) -> Tensor:
-    return torch.from_numpy(letterbox_keypoints(keypoints, (clip.height, clip.width), size))
+    return torch.from_numpy(move(keypoints, place((clip.height, clip.width), size)))
 
 
 def _pools(dataset: Dataset, clips: Sequence[Clip]) -> dict[str, list[ReferenceCandidate]]:

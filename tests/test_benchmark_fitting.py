@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines.still import Still
-from benchmark.fitting import fit, letterbox, move, paint, place, unfit
+from benchmark.fitting import fit, unfit
 from benchmark.reduction import as_rule, kept_references, reduce_references
-from mrfashion import letterbox as training
 from mrfashion.errors import ItemError, UnknownNameError
 from mrfashion.generation import GeneratorInfo, Reference, Request, Result, Unsupported
+from mrfashion.letterbox import letterbox, move, paint, place
 
 SIDES = st.integers(1, 40)
 SIZES = st.tuples(SIDES, SIDES)
@@ -103,19 +103,6 @@ def test_a_picture_lies_inside_its_canvas(source: tuple[int, int], canvas: tuple
     assert 0 <= box.top <= box.top + box.height <= canvas[0]
     assert 0 <= box.left <= box.left + box.width <= canvas[1]
     assert letterbox(picture(source), canvas).shape == (*canvas, 3)
-
-
-@given(SIZES, SIZES)
-@settings(deadline=None)
-def test_training_and_benchmark_letterbox_alike(
-    source: tuple[int, int], canvas: tuple[int, int]
-) -> None:
-    image = picture(source)
-    assert np.array_equal(letterbox(image, canvas), training.letterbox(image, canvas))
-    points = np.random.default_rng(1).uniform(0, 40, (133, 3)).astype(np.float32)
-    moved = move(points, place(source, canvas))
-    there = training.letterbox_keypoints(points, source, canvas)
-    np.testing.assert_allclose(moved, there, rtol=1e-5, atol=1e-3)
 
 
 @given(SIZES, SIZES, SIZES)

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from benchmark.clip_scores import NO_MASK, score_clip
-from benchmark.fitting import letterbox
 from benchmark.metrics import METRICS
 from benchmark.results import SCORES, Generation, Score
 from benchmark.scoring import score
 from benchmark.targets import fit_masks
 from mrfashion import tables
 from mrfashion.errors import InputRefused, ItemError, UnknownNameError
+from mrfashion.letterbox import letterbox
 from mrfashion.manifest import MASK_PART, VIEW_PART, Dataset
 from tests.conftest import write_dataset
 from tests.run_folders import Change, exact, noisy, write_runs

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from mrfashion.errors import ConfigError, InputRefused, ItemError
-from mrfashion.letterbox import letterbox, letterbox_keypoints
+from mrfashion.letterbox import letterbox, move, place
 from mrfashion.loader import (
     ClipDataset,
     Draw,
@@ -106,10 +106,10 @@ def test_item_holds_the_frames_of_its_plan(clips: ClipDataset, dataset: Dataset)
     np.testing.assert_array_equal(to_uint8(item["target"]), dataset.frames("clip02", window))
     np.testing.assert_array_equal(item["yaw_deg"], dataset.yaw_deg("clip02")[window])
     np.testing.assert_array_equal(item["keypoints"], dataset.keypoints("clip02")[window])
-    for place, row in enumerate(plan.references):
+    for slot, row in enumerate(plan.references):
         image = dataset.frames(row.clip_id, [row.frame])[0]
-        np.testing.assert_array_equal(to_uint8(item["references"][place]), image)
-        assert item["reference_yaw_deg"][place] == pytest.approx(row.yaw_deg)
+        np.testing.assert_array_equal(to_uint8(item["references"][slot]), image)
+        assert item["reference_yaw_deg"][slot] == pytest.approx(row.yaw_deg)
 
 
 def test_padding_is_masked_and_empty(clips: ClipDataset) -> None:
@@ -158,7 +158,7 @@ def test_letterbox_keeps_the_shape_and_moves_the_keypoints_with_the_picture() ->
     image = np.zeros((40, 20, 3), np.uint8)
     image[28:32, 8:12] = 250
     keypoints = np.array([[9.5, 29.5, 1.0], [np.nan, np.nan, 0.0]], np.float32)
-    small, moved = letterbox(image, (20, 30)), letterbox_keypoints(keypoints, (40, 20), (20, 30))
+    small, moved = letterbox(image, (20, 30)), move(keypoints, place((40, 20), (20, 30)))
     assert small.shape == (20, 30, 3)
     rows, columns = np.nonzero(small[..., 0] > 125)
     np.testing.assert_allclose(moved[0], (columns.mean(), rows.mean(), 1.0))
