@@ -14,7 +14,6 @@ from typing import Any
 
 from benchmark.attempts import attempt, bugs_as_item_errors
 from benchmark.entrants import make_entrant
-from benchmark.environment import RunLog, environment, now_utc
 from benchmark.generations import (
     JOURNAL_FILE,
     Entrant,
@@ -35,6 +34,7 @@ from benchmark.protocol import (
 from benchmark.reduction import kept_references, with_references
 from benchmark.requests import asked_fps, asked_size, build_request, request_digest
 from mrfashion.artefacts import content_hash, folder_lock, sweep_temporaries
+from mrfashion.environment import RunLog, environment, now_utc
 from mrfashion.errors import ConfigError, ItemError, MissingRequirement
 from mrfashion.generation import Generator, Request
 from mrfashion.manifest import Dataset

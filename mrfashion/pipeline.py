@@ -20,7 +20,7 @@ from mrfashion import dataset_writer
 from mrfashion.artefacts import folder_lock, sha256_file, sweep_temporaries, write_json
 from mrfashion.config import to_dict
 from mrfashion.dataset_writer import Posed
-from mrfashion.environment import RunRecord
+from mrfashion.environment import RunLog, environment, now_utc
 from mrfashion.errors import ConfigError, InputRefused
 from mrfashion.filters import CLIP_FILTERS, POSE_FILTERS, FilterConfig
 from mrfashion.media import VideoInfo
@@ -93,14 +93,14 @@ def curate(
         raise InputRefused("no source; name a folder of videos, one video, or `turntable`")
     with folder_lock(root):
         sweep_temporaries(root)
-        record = RunRecord(root / "run.json")
+        log = RunLog(root, environment=environment(), sources=list(sources))
         write_json(root / "config.json", to_dict(config))
         run = _Run(root, config, workers or os.cpu_count() or 1, force, progress)
         found = [entry for reader in readers for entry in reader.read(root / "sources", progress)][
             :limit
         ]
         summary = run.build(found)
-        record.finish(sources=list(sources), kept=summary.kept, notes=summary.notes)
+        log.write(status="finished", ended=now_utc(), kept=summary.kept, notes=summary.notes)
     return summary
 
 

@@ -182,7 +182,7 @@ def test_a_device_that_is_not_there_is_refused(tiny_dataset: Path, tmp_path: Pat
 SCRIPT = """
 import sys
 from benchmark.runner import generate
-import benchmark.environment, cv2, av
+import mrfashion.environment, cv2, av
 print("ready", flush=True)
 generate(sys.argv[1], sys.argv[2], ["still", "nearest"])
 """
