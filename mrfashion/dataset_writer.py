@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,14 @@ from mrfashion import tables
 from mrfashion.artefacts import content_hash
 from mrfashion.config import to_dict
 from mrfashion.manifest import KEYPOINT_PART, MASK_PART, VIEW_PART
-from mrfashion.media import VideoInfo
 from mrfashion.poses.cache import pack
-from mrfashion.poses.sidecar import Sidecar
+from mrfashion.poses.sidecar import Sidecar, read_sidecar
 from mrfashion.samples import make_samples
-from mrfashion.sources.source import UNKNOWN_LICENCE, Source
+from mrfashion.shot import KeptShot
+from mrfashion.sources.source import UNKNOWN_LICENCE
 from mrfashion.splits import assign, split_groups
-from mrfashion.survey import Span
 from mrfashion.views import coverage
+from mrfashion.yaw import yaw_from_keypoints
 
 if TYPE_CHECKING:
     from mrfashion.pipeline import CurateConfig, Summary
@@ -33,29 +32,47 @@ VIEW_MODEL = 1  # version of the rule that turns keypoints into yaw
 
 @dataclass(frozen=True, eq=False)
 class Posed:
-    """A clip with its keypoints and yaw: all the tables need to know of it."""
+    """A clip with its yaw, and where its keypoints lie: they are read one clip at a time."""
 
-    source: Source
-    source_sha256: str
-    info: VideoInfo
-    span: Span
+    shot: KeptShot
     clip: dict[str, Any]  # path, sha256, width, height
-    sidecar: Sidecar
+    origin: str  # sidecar, or the estimator's name
+    path: Path  # of the keypoints
     yaw_deg: NDArray[np.float32]  # f, NaN where it abstained
     confidence: NDArray[np.float32]  # f
+    box: tuple[float, ...]  # around all keypoints of the clip
+    meta: dict[str, str]
+
+    @property
+    def clip_id(self) -> str:
+        """Id of the clip."""
+        return self.shot.span.clip_id
 
     @property
     def garment_group(self) -> str:
         """The group its source names; else the video is a group of its own."""
-        meta = self.sidecar.meta.get("garment_group")
-        return self.source.garment_group or meta or self.source.source_id
+        source = self.shot.source
+        return source.garment_group or self.meta.get("garment_group") or source.source_id
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hash of what the reference candidates see of the poses."""
-        xy, score = pack(self.sidecar.keypoints)
-        yaw = np.nan_to_num(self.yaw_deg, nan=999.0).tolist()
-        return content_hash([xy.hex(), score.hex(), yaw, self.garment_group])
+    def sidecar(self) -> Sidecar:
+        """Keypoints and what else is known; read anew each time, so that few are in memory."""
+        return read_sidecar(self.path)
+
+
+def posed_clip(shot: KeptShot, clip: dict[str, Any], origin: str, path: Path) -> Posed:
+    """A clip with the yaw its keypoints tell, or the sidecar's own where it brings one."""
+    sidecar = read_sidecar(path)
+    yaw, confidence = _yaw(sidecar)
+    box = _box(sidecar.keypoints.reshape(-1, 3))
+    known = tuple(0.0 if value is None else value for value in box)
+    return Posed(shot, clip, origin, path, yaw, confidence, known, sidecar.meta)
+
+
+def _yaw(sidecar: Sidecar) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    if sidecar.yaw_deg is None:
+        return yaw_from_keypoints(sidecar.keypoints)
+    known = np.isfinite(sidecar.yaw_deg)
+    return sidecar.yaw_deg.astype(np.float32), known.astype(np.float32)
 
 
 def write(
@@ -63,6 +80,7 @@ def write(
     config: CurateConfig,
     posed: Sequence[Posed],
     references: Sequence[tables.ReferenceCandidate],
+    estimators: dict[str, Any],
     summary: Summary,
 ) -> None:
     """Write every table of the dataset; samples last, since their presence means it is whole."""
@@ -71,7 +89,7 @@ def write(
     samples = make_samples(clips, references, config.samples)
     header = {"config_hash": content_hash(to_dict(config))}
     header["input_hash"] = content_hash(sorted({clip.source_sha256 for clip in clips}))
-    _write_poses(root, posed, header)
+    _write_poses(root, posed, estimators, header)
     tables.CLIPS.write(root / "clips.parquet", clips, **header)
     tables.REFERENCES.write(root / "references.parquet", references, **header)
     tables.REJECTS.write(root / "rejects.parquet", summary.rejects, **header)
@@ -81,49 +99,70 @@ def write(
     summary.splits = dict(sorted(Counter(clip.split for clip in clips).items()))
 
 
-def _write_poses(root: Path, posed: Sequence[Posed], header: dict[str, Any]) -> None:
-    made: dict[str, Any] = {
-        "estimator": "sidecar",
-        "weights_sha256": [],
-        "colour_order": None,
-        "box_policy": None,
-        "score_rule": "as the sidecar says",
-        "layout": "coco-wholebody-133",
-    }
+def _write_poses(
+    root: Path, posed: Sequence[Posed], estimators: dict[str, Any], header: dict[str, Any]
+) -> None:
+    posed = sorted(posed, key=lambda p: p.clip_id)
+    made = {"estimators": estimators, "layout": "coco-wholebody-133"}
     tables.KEYPOINTS.write(root / KEYPOINT_PART, map(_keypoint_row, posed), **header, **made)
     tables.VIEWS.write(root / VIEW_PART, map(_view_row, posed), **header, view_model=VIEW_MODEL)
-    masks = [_mask_row(p) for p in posed if p.sidecar.mask is not None]
-    tables.MASKS.write(root / MASK_PART, masks, **header)
+    tables.MASKS.write(root / MASK_PART, _mask_rows(posed), **header)
 
 
 def _keypoint_row(posed: Posed) -> tables.KeypointRow:
-    keypoints = posed.sidecar.keypoints
-    xy, score = pack(keypoints)
-    boxes = [value for frame in keypoints for value in _box(frame)]
-    clip, frames = posed.clip, len(keypoints)
+    sidecar = posed.sidecar()
+    xy, score = pack(sidecar.keypoints)
+    boxes: Iterable[Iterable[float | None]] = map(_box, sidecar.keypoints)
+    if sidecar.boxes_xyxy_px is not None:
+        boxes = sidecar.boxes_xyxy_px
     return tables.KeypointRow(
-        posed.span.clip_id, frames, clip["width"], clip["height"], posed.info.fps, xy, score,
-        tuple(boxes), (1.0,) * frames,
-    )  # fmt: skip
+        clip_id=posed.clip_id,
+        frames=sidecar.frames,
+        width=posed.clip["width"],
+        height=posed.clip["height"],
+        fps=posed.shot.info.fps,
+        xy=xy,
+        score=score,
+        estimator=posed.origin,
+        person_boxes_xyxy_px=tuple(_number(value) for box in boxes for value in box),
+        detector_scores=_numbers(sidecar.detector_scores, sidecar.frames),
+        people=_counts(sidecar.people, sidecar.frames),
+    )
+
+
+def _counts(values: NDArray[np.int16] | None, frames: int) -> tuple[int | None, ...]:
+    if values is None:
+        return (None,) * frames
+    return tuple(None if value < 0 else int(value) for value in values)
+
+
+def _numbers(values: NDArray[np.float32] | None, frames: int) -> tuple[float | None, ...]:
+    return (None,) * frames if values is None else tuple(map(_number, values))
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else float(value)
 
 
 def _view_row(posed: Posed) -> tables.ViewRow:
-    yaw = tuple(None if np.isnan(value) else float(value) for value in posed.yaw_deg)
-    return tables.ViewRow(posed.span.clip_id, yaw, tuple(map(float, posed.confidence)))
+    yaw = tuple(map(_number, posed.yaw_deg))
+    return tables.ViewRow(posed.clip_id, yaw, tuple(map(float, posed.confidence)))
 
 
-def _mask_row(posed: Posed) -> tables.MaskRow:
-    mask = posed.sidecar.mask
-    assert mask is not None
-    frames, height, width = mask.shape
-    return tables.MaskRow(posed.span.clip_id, frames, height, width, np.packbits(mask).tobytes())
+def _mask_rows(posed: Sequence[Posed]) -> Iterator[tables.MaskRow]:
+    for clip in posed:
+        mask = clip.sidecar().mask
+        if mask is not None:
+            frames, height, width = mask.shape
+            bits = np.packbits(mask).tobytes()
+            yield tables.MaskRow(clip.clip_id, frames, height, width, bits)
 
 
-def _box(keypoints: NDArray[np.float32]) -> list[float]:
-    """Smallest box around all known keypoints => x0, y0, x1, y1; empty frames give zeros."""
+def _box(keypoints: NDArray[np.float32]) -> list[float | None]:
+    """Smallest box around all known keypoints => x0, y0, x1, y1; None where there is none."""
     known = keypoints[..., 2] > 0
     if not known.any():
-        return [0.0, 0.0, 0.0, 0.0]
+        return [None] * 4
     xy = keypoints[known][:, :2]
     return [float(value) for value in (*xy.min(0), *xy.max(0))]
 
@@ -147,7 +186,8 @@ def _split(posed: Sequence[Posed], config: CurateConfig) -> list[tables.Clip]:
 
 
 def _clip(posed: Posed) -> tables.Clip:
-    source, span, info, meta = posed.source, posed.span, posed.info, posed.sidecar.meta
+    shot, meta = posed.shot, posed.meta
+    source, span, info = shot.source, shot.span, shot.info
     numerator, denominator = map(int, info.time_base.split("/"))
     seconds = numerator / denominator
     views, fraction = coverage(posed.yaw_deg, info.fps)
@@ -155,7 +195,7 @@ def _clip(posed: Posed) -> tables.Clip:
     return tables.Clip(
         clip_id=span.clip_id,
         source_id=source.source_id,
-        source_sha256=posed.source_sha256,
+        source_sha256=shot.source_sha256,
         source_url=source.url or meta.get("source_url"),
         licence=licence or UNKNOWN_LICENCE,
         terms=source.terms or meta.get("terms"),
@@ -171,7 +211,7 @@ def _clip(posed: Posed) -> tables.Clip:
         frames=span.frames,
         width=posed.clip["width"],
         height=posed.clip["height"],
-        person_box_xyxy_px=tuple(_box(posed.sidecar.keypoints.reshape(-1, 3))),
+        person_box_xyxy_px=posed.box,
         garment_group=posed.garment_group,
         split_group="",
         split="",

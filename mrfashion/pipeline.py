@@ -10,34 +10,33 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from mrfashion import dataset_writer
 from mrfashion.artefacts import folder_lock, sha256_file, sweep_temporaries, write_json
 from mrfashion.config import to_dict
-from mrfashion.dataset_writer import Posed
+from mrfashion.dataset_writer import Posed, posed_clip
 from mrfashion.environment import RunLog, environment, now_utc
 from mrfashion.errors import ConfigError, InputRefused
 from mrfashion.filters import CLIP_FILTERS, POSE_FILTERS, FilterConfig
 from mrfashion.media import VideoInfo
 from mrfashion.poses.sidecar import Sidecar, read_sidecar, sidecar_path
+from mrfashion.posing import SIDECAR, PoseConfig, Poser
 from mrfashion.progress import Progress, silent
 from mrfashion.references import ReferenceConfig
 from mrfashion.samples import SampleConfig
+from mrfashion.shot import KeptShot
 from mrfashion.shots.content import ContentCuts
 from mrfashion.sources import open_source
 from mrfashion.sources.source import Source
 from mrfashion.sources.turntable.clips import TurntableConfig
 from mrfashion.splits import SplitConfig
 from mrfashion.stages import Item, Stage
-from mrfashion.steps import KeptShot, cut_sidecar, encode_clips, find_references, survey_source
+from mrfashion.steps import encode_clips, find_references, hash_source, survey_source
 from mrfashion.survey import Span, shot_of
 from mrfashion.tables import Failure, ReferenceCandidate, Reject
-from mrfashion.yaw import yaw_from_keypoints
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ class CurateConfig:
     turntable: TurntableConfig = field(default_factory=TurntableConfig)
     shots: ContentCuts = field(default_factory=ContentCuts)
     filters: FilterConfig = field(default_factory=FilterConfig)
+    poses: PoseConfig = field(default_factory=PoseConfig)
     references: ReferenceConfig = field(default_factory=ReferenceConfig)
     splits: SplitConfig = field(default_factory=SplitConfig)
     samples: SampleConfig = field(default_factory=SampleConfig)
@@ -96,10 +96,8 @@ def curate(
         log = RunLog(root, environment=environment(), sources=list(sources))
         write_json(root / "config.json", to_dict(config))
         run = _Run(root, config, workers or os.cpu_count() or 1, force, progress)
-        found = [entry for reader in readers for entry in reader.read(root / "sources", progress)][
-            :limit
-        ]
-        summary = run.build(found)
+        found = chain.from_iterable(reader.read(root / "sources", progress) for reader in readers)
+        summary = run.build(list(islice(found, limit)))
         log.write(status="finished", ended=now_utc(), kept=summary.kept, notes=summary.notes)
     return summary
 
@@ -112,6 +110,7 @@ class _Run:
     ) -> None:
         self.root = root
         self.config = config
+        self.poser = Poser(root, config.poses)
         self.summary = Summary()
         self.options: dict[str, Any] = {"workers": workers, "force": force, "progress": progress}
 
@@ -119,11 +118,11 @@ class _Run:
         sources = [entry for entry in found if isinstance(entry, Source)]
         self.summary.sources = len(found)
         self.summary.rejects += [entry for entry in found if isinstance(entry, Reject)]
-        shots = self._with_keypoints(self._filter(self._survey(self._hash(sources))))
-        clips = self._encode(shots)
-        posed = self._pose(shots, clips)
+        shots = self._posable(self._filter(self._survey(self._hash(sources))))
+        posed = self._pose(shots, self._encode([shot for shot, _ in shots]))
         references = self._references(posed)
-        dataset_writer.write(self.root, self.config, posed, references, self.summary)
+        estimators = {p.origin: self.poser.settings(p.origin) for p in posed}
+        dataset_writer.write(self.root, self.config, posed, references, estimators, self.summary)
         return self.summary
 
     def _run(
@@ -149,9 +148,11 @@ class _Run:
             items.append(Item(source.source_id, source.source_id, looks, source.path))
         if len({item.item_id for item in items}) < len(items):
             raise ConfigError("two sources hold videos of the same name; rename a folder")
-        hashes = self._run("hash", 1, None, lambda path: {"sha256": sha256_file(path)}, items)
+        hashes = self._run("hash", 1, None, hash_source, items)
         first: dict[str, Source] = {}
         for source in sources:
+            if source.source_id not in hashes:
+                continue
             digest = hashes[source.source_id]["sha256"]
             original = first.setdefault(digest, source)
             if original is not source:
@@ -169,10 +170,10 @@ class _Run:
         work = partial(survey_source, detector=self.config.shots)
         values = self._run("survey", 1, to_dict(self.config.shots), work, items)
         return [
-            KeptShot(source, digest, VideoInfo(**values[source.source_id]["info"]), Span(**span))
+            KeptShot(source, digest, value["frames"], VideoInfo(**value["info"]), Span(**span))
             for source, digest in hashed
-            if source.source_id in values
-            for span in values[source.source_id]["spans"]
+            if (value := values.get(source.source_id))
+            for span in value["spans"]
         ]
 
     def _filter(self, shots: Sequence[KeptShot]) -> list[KeptShot]:
@@ -195,17 +196,19 @@ class _Run:
                 kept.append(shot)
         return kept
 
-    def _with_keypoints(self, shots: Sequence[KeptShot]) -> list[KeptShot]:
-        """Known before encoding, so it is asked before: keypoints come from sidecars alone."""
-        kept = []
+    def _posable(self, shots: Sequence[KeptShot]) -> list[tuple[KeptShot, str]]:
+        """Shots whose keypoints can be had, and from where: asked before any encoding."""
+        found = []
         for shot in shots:
-            sidecar = sidecar_path(shot.source.path)
-            if sidecar.is_file():
-                kept.append(shot)
-            else:
-                detail = f"{sidecar.name} does not exist"
+            origin = self.poser.origin(shot)
+            if origin is None:
+                detail = f"{sidecar_path(shot.source.path).name} does not exist"
                 self._reject(shot.span.clip_id, shot.source, "poses", "no keypoints", detail=detail)
-        return kept
+            else:
+                found.append((shot, origin))
+        if any(origin != SIDECAR for _, origin in found):
+            self.poser.require_estimator()
+        return found
 
     def _encode(self, shots: Sequence[KeptShot]) -> dict[str, dict[str, Any]]:
         """Clip id => its file's path, sha256, frames and size."""
@@ -220,35 +223,23 @@ class _Run:
             clip_id: clip for value in values.values() for clip_id, clip in value["clips"].items()
         }
 
-    def _pose(self, shots: Sequence[KeptShot], clips: dict[str, dict[str, Any]]) -> list[Posed]:
+    def _pose(
+        self, shots: Sequence[tuple[KeptShot, str]], clips: dict[str, dict[str, Any]]
+    ) -> list[Posed]:
         items = []
-        for shot in shots:
-            if shot.span.clip_id not in clips:
-                continue
-            stat = sidecar_path(shot.source.path).stat()
-            inputs = [stat.st_size, stat.st_mtime_ns, shot.span.first, shot.span.last]
-            items.append(Item(shot.span.clip_id, shot.source.source_id, inputs, shot))
-        values = self._run("poses", 1, "sidecar", partial(cut_sidecar, root=self.root), items)
+        for shot, origin in shots:
+            if clip := clips.get(shot.span.clip_id):
+                inputs = self.poser.inputs(shot, origin, clip)
+                item_id, source_id = shot.span.clip_id, shot.source.source_id
+                items.append(Item(item_id, source_id, inputs, (shot, origin)))
+        values = self._run("poses", 1, None, self.poser.pose, items)
         posed = []
         for item in items:
-            if item.item_id not in values:
-                continue
-            shot = item.payload
-            sidecar_data = read_sidecar(self.root / values[item.item_id]["path"])
-            if self._has_person(shot, sidecar_data):
-                yaw, confidence = _yaw(sidecar_data)
-                posed.append(
-                    Posed(
-                        shot.source,
-                        shot.source_sha256,
-                        shot.info,
-                        shot.span,
-                        clips[item.item_id],
-                        sidecar_data,
-                        yaw,
-                        confidence,
-                    )
-                )
+            if value := values.get(item.item_id):
+                shot, origin = item.payload
+                path = self.root / value["path"]
+                if self._has_person(shot, read_sidecar(path)):
+                    posed.append(posed_clip(shot, clips[item.item_id], origin, path))
         return posed
 
     def _has_person(self, shot: KeptShot, sidecar: Sidecar) -> bool:
@@ -267,19 +258,15 @@ class _Run:
         return True
 
     def _references(self, posed: Sequence[Posed]) -> list[ReferenceCandidate]:
-        items = [
-            Item(p.span.clip_id, p.source.source_id, [p.clip["sha256"], p.fingerprint], p)
-            for p in posed
-        ]
+        """Candidates depend on the clip's pixels and on its poses, which its pose file holds."""
+        items = []
+        for clip in posed:
+            inputs = [clip.clip["sha256"], sha256_file(clip.path), clip.garment_group]
+            items.append(Item(clip.clip_id, clip.shot.source.source_id, inputs, clip))
         settings = to_dict(self.config.references)
         work = partial(find_references, root=self.root, config=self.config.references)
         values = self._run("references", 1, settings, work, items)
-        return [
-            ReferenceCandidate(**row)
-            for p in posed
-            if p.span.clip_id in values
-            for row in values[p.span.clip_id]["rows"]
-        ]
+        return [ReferenceCandidate(**row) for value in values.values() for row in value["rows"]]
 
     def _reject(
         self,
@@ -294,11 +281,3 @@ class _Run:
         self.summary.rejects.append(
             Reject(item_id, source.source_id, stage, reason, measured, threshold, detail)
         )
-
-
-def _yaw(sidecar: Sidecar) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The sidecar's own yaw where it brings one, else the rule's, each with its confidence."""
-    if sidecar.yaw_deg is None:
-        return yaw_from_keypoints(sidecar.keypoints)
-    known = np.isfinite(sidecar.yaw_deg)
-    return sidecar.yaw_deg.astype(np.float32), known.astype(np.float32)

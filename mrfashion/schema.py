@@ -10,7 +10,7 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -40,7 +40,7 @@ class Table(Generic[Row]):
     version: int
     row: type[Row]
     sort: tuple[str, ...]
-    row_group_rows: int | None = None  # 1 gives random access to big rows
+    streamed: bool = False  # a row group a row: random access, and one row in memory
 
     def arrow_schema(self) -> pa.Schema:
         """Parquet schema derived from the row's annotations."""
@@ -51,21 +51,33 @@ class Table(Generic[Row]):
         """Write sorted rows atomically; equal rows and metadata give equal bytes.
 
         `metadata` (plain JSON values: input hash, config hash, ...) goes into the file's header.
+        Tables of big rows take them one at a time and need them in order (ValueError).
         """
-        ordered = sorted(rows, key=lambda row: tuple(getattr(row, name) for name in self.sort))
         header = {"table": self.name, "schema_version": self.version, **metadata}
         schema = self.arrow_schema().with_metadata(
             {METADATA_KEY: json.dumps(header, sort_keys=True).encode()}
         )
-        columns = {f.name: [_plain(getattr(r, f.name)) for r in ordered] for f in _fields(self.row)}
-        with atomic_path(path) as temporary:
-            pq.write_table(
-                pa.table(columns, schema=schema),
-                temporary,
-                compression="zstd",
-                row_group_size=self.row_group_rows,
-                store_schema=True,
-            )
+        batches = self._in_order(rows) if self.streamed else [sorted(rows, key=self._place)]
+        with (
+            atomic_path(path) as temporary,
+            pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+        ):
+            for batch in batches:
+                names = [field.name for field in _fields(self.row)]
+                columns = {name: [_plain(getattr(row, name)) for row in batch] for name in names}
+                writer.write_table(pa.table(columns, schema=schema))
+
+    def _place(self, row: Row) -> tuple[Any, ...]:
+        return tuple(getattr(row, name) for name in self.sort)
+
+    def _in_order(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
+        """Each row as a group of its own."""
+        last: tuple[Any, ...] | None = None
+        for row in rows:
+            if last is not None and self._place(row) <= last:
+                raise ValueError(f"table {self.name}: rows must come in the order of {self.sort}")
+            last = self._place(row)
+            yield [row]
 
     def read(self, path: Path) -> list[Row]:
         """Rows of a file; SchemaError if it is another table, version or damaged."""

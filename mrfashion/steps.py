@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,32 +11,19 @@ from typing import Any
 from mrfashion.artefacts import sha256_file
 from mrfashion.dataset_writer import Posed
 from mrfashion.errors import ItemError
-from mrfashion.media import VideoInfo, decode, read_frames, write_clip
-from mrfashion.poses.sidecar import read_sidecar, sidecar_path, write_sidecar
+from mrfashion.media import decode, read_frames, write_clip
 from mrfashion.references import ReferenceConfig, reference_candidates
+from mrfashion.shot import KeptShot
 from mrfashion.shots.content import ContentCuts
-from mrfashion.sources.source import Source
-from mrfashion.survey import Span, survey
+from mrfashion.survey import survey
 
 
-@dataclass(frozen=True)
-class KeptShot:
-    """A shot that passed the filters, on its way to becoming a clip."""
-
-    source: Source
-    source_sha256: str
-    info: VideoInfo
-    span: Span
-
-    @property
-    def path(self) -> str:
-        """Where its clip lies in the dataset."""
-        return f"clips/{self.span.clip_id}.mp4"
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of its clip: even, since 4:2:0 has no odd ones."""
-        return self.info.height // 2 * 2, self.info.width // 2 * 2
+def hash_source(path: Path) -> dict[str, Any]:
+    """sha256 of a source's bytes."""
+    try:
+        return {"sha256": sha256_file(path)}
+    except OSError as error:
+        raise ItemError("source.unreadable", error.strerror or "", retryable=True) from None
 
 
 def survey_source(job: tuple[Path, str], detector: ContentCuts) -> dict[str, Any]:
@@ -69,28 +56,15 @@ def encode_clips(shots: Sequence[KeptShot], root: Path, crf: int) -> dict[str, A
     return {"clips": clips, "files": files}
 
 
-def cut_sidecar(shot: KeptShot, root: Path) -> dict[str, Any]:
-    """Cut the shot's part out of its source's sidecar."""
-    sidecar = read_sidecar(sidecar_path(shot.source.path))
-    if sidecar.frames <= shot.span.last:
-        raise ItemError(
-            "sidecar.length",
-            f"the sidecar has {sidecar.frames} frames; the shot ends at frame {shot.span.last}",
-        )
-    path = f"stages/poses/{shot.span.clip_id}.sidecar.npz"
-    write_sidecar(root / path, sidecar.cut(shot.span.first, shot.span.last + 1, *shot.size))
-    return {"path": path, "files": {path: (root / path).stat().st_size}}
-
-
 def find_references(posed: Posed, root: Path, config: ReferenceConfig) -> dict[str, Any]:
     """Judge the frames of a clip as references."""
     rows = reference_candidates(
-        posed.span.clip_id,
+        posed.clip_id,
         posed.garment_group,
         read_frames(root / posed.clip["path"]),
-        posed.sidecar.keypoints,
+        posed.sidecar().keypoints,
         posed.yaw_deg,
-        posed.info.fps,
+        posed.shot.info.fps,
         config,
     )
     return {"rows": [asdict(row) for row in rows]}

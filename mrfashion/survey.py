@@ -44,7 +44,7 @@ def clip_id(source_sha256: str, start_pts: int, end_pts: int, time_base: str) ->
 
 
 def survey(path: Path, source_sha256: str, detector: ContentCuts) -> dict[str, Any]:
-    """Probe, cut and measure a video => JSON of `info` and `spans`."""
+    """Probe, cut and measure a video => JSON of `info`, `frames` and `spans`."""
     info = probe(path)
     pts: list[int] = []
     stats: list[tuple[float, float, float]] = []
@@ -58,7 +58,7 @@ def survey(path: Path, source_sha256: str, detector: ContentCuts) -> dict[str, A
         name = clip_id(source_sha256, pts[first], pts[last], info.time_base)
         measured = _measure(stats[first:after])
         spans.append(asdict(Span(name, first, last, pts[first], pts[last], measured)))
-    return {"info": asdict(info), "spans": spans}
+    return {"info": asdict(info), "frames": len(pts), "spans": spans}
 
 
 def shot_of(info: VideoInfo, span: Span) -> Shot:

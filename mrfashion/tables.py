@@ -90,8 +90,10 @@ class KeypointRow:
     fps: float
     xy: bytes  # int16, 1/8 px, planar [2, k, f], differences along time
     score: bytes  # uint8 [k, f], 0 = missing
-    person_boxes_xyxy_px: tuple[float, ...]  # 4 a frame
-    detector_scores: tuple[float, ...]  # one a frame, 0..1
+    estimator: str  # "sidecar", or the name of one whose settings the file's header holds
+    person_boxes_xyxy_px: tuple[float | None, ...]  # 4 a frame, None where there is no person
+    detector_scores: tuple[float | None, ...]  # one a frame, None where no detector ran
+    people: tuple[int | None, ...]  # persons the detector saw, None where none ran
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ CLIPS = Table("clips", 1, Clip, ("clip_id",))
 REFERENCES = Table("references", 1, ReferenceCandidate, ("clip_id", "frame"))
 REJECTS = Table("rejects", 1, Reject, ("item_id", "stage", "reason"))
 FAILURES = Table("failures", 1, Failure, ("item_id", "stage"))
-KEYPOINTS = Table("keypoints", 1, KeypointRow, ("clip_id",), row_group_rows=1)
+KEYPOINTS = Table("keypoints", 1, KeypointRow, ("clip_id",), streamed=True)
 VIEWS = Table("views", 1, ViewRow, ("clip_id",))
-MASKS = Table("masks", 1, MaskRow, ("clip_id",), row_group_rows=1)
+MASKS = Table("masks", 1, MaskRow, ("clip_id",), streamed=True)
 SAMPLES = Table("samples", 1, Sample, ("sample_id",))

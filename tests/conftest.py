@@ -50,7 +50,9 @@ def write_dataset(root: Path, groups: int = 2) -> Path:
         clips.append(_clip(clip_id, group, path))
         xy, score = pack(keypoints)
         keypoint_rows.append(
-            tables.KeypointRow(clip_id, FRAMES, WIDTH, HEIGHT, FPS, xy, score, (), ())
+            tables.KeypointRow(
+                clip_id, FRAMES, WIDTH, HEIGHT, FPS, xy, score, "sidecar", (), (), ()
+            )
         )
         view_rows.append(tables.ViewRow(clip_id, tuple(map(float, yaw)), (1.0,) * FRAMES))
         bits = np.packbits((frames != 230).any(-1)).tobytes()

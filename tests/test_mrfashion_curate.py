@@ -18,6 +18,7 @@ from mrfashion.manifest import Dataset
 from mrfashion.media import write_clip
 from mrfashion.pipeline import CurateConfig, Summary, curate
 from mrfashion.poses.sidecar import SUFFIX, Sidecar, read_sidecar, sidecar_path, write_sidecar
+from mrfashion.posing import PoseConfig
 from mrfashion.samples import SampleConfig
 from mrfashion.shots.content import ContentCuts
 from mrfashion.splits import SplitConfig
@@ -27,6 +28,7 @@ from tests.footage import FRAMES, turning_clip, write_footage
 CONFIG = CurateConfig(
     shots=ContentCuts(threshold=60.0),  # the block changes its colour with its view
     filters=FilterConfig(resolution=Resolution(min_side_px=48), sharpness=Sharpness(1.0)),
+    poses=PoseConfig(use="sidecar"),
     splits=SplitConfig(0.4, 0.2, 0.4),
     samples=SampleConfig(frames=8),
 )
@@ -191,6 +193,8 @@ def test_an_unfinished_dataset_is_refused_with_the_command(tmp_path: Path) -> No
 
 KILLS = int(os.environ.get("MRFASHION_KILLS", "4"))
 SMALL = """
+[poses]
+use = "sidecar"
 [turntable]
 groups = 2
 frames = 12

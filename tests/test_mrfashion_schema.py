@@ -55,6 +55,25 @@ def test_rows_read_back_sorted_and_bytes_do_not_depend_on_order(
     assert THINGS.metadata(folder / "a.parquet")["config_hash"] == "x"
 
 
+@given(ROWS)
+def test_a_streamed_table_is_the_same_table_a_row_group_a_row(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Thing]
+) -> None:
+    path = tmp_path_factory.mktemp("things") / "a.parquet"
+    streamed = replace(THINGS, streamed=True)
+    ordered = sorted(rows, key=lambda row: row.name)
+    streamed.write(path, iter(ordered))
+    assert streamed.read(path) == ordered
+    assert [streamed.read_group(path, i) for i in range(len(ordered))] == [[r] for r in ordered]
+
+
+def test_a_streamed_table_refuses_rows_out_of_order(tmp_path: Path) -> None:
+    rows = [Thing(name, 0.0, None, (), {}) for name in "ba"]
+    with pytest.raises(ValueError, match="in the order of"):
+        replace(THINGS, streamed=True).write(tmp_path / "a.parquet", rows)
+    assert not list(tmp_path.iterdir())
+
+
 def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     with pytest.raises(SchemaError, match="does not exist"):

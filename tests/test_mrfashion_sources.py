@@ -45,8 +45,14 @@ def test_a_folder_names_what_is_no_video(tmp_path: Path) -> None:
     (root / ".hidden.mp4").write_text("not looked at")
     outside = write_footage(tmp_path / "elsewhere", "secret", 2)
     (root / "link.mp4").symlink_to(outside)
+    (root / "gone.mp4").symlink_to(root / "deep" / "nothing.mp4")
     found = {entry.source_id: entry for entry in read(root, tmp_path)}
-    assert list(found) == ["in/a.mp4", "in/deep/b.mp4", "in/link.mp4", "in/notes.txt"]
+    assert list(found) == [
+        "in/a.mp4", "in/deep/b.mp4", "in/gone.mp4", "in/link.mp4", "in/notes.txt"
+    ]  # fmt: skip
+    gone = found["in/gone.mp4"]
+    assert isinstance(gone, Reject)
+    assert gone.reason == "not a file"
     assert isinstance(found["in/a.mp4"], Source)
     link, text = found["in/link.mp4"], found["in/notes.txt"]
     assert isinstance(link, Reject)

@@ -4,7 +4,8 @@ Members (no pickle): `meta`, a JSON text with `version` 1 and any of `garment_gr
 `source_url`, `terms`, `product_id`; `keypoints` float32 f k 3 (COCO-WholeBody order, k = 133, or
 the first 17 or 23 of it; pixels of the video, score 0..1; missing is NaN or score 0); and where
 known `yaw_deg` float32 f, `mask` bool f h w, `flow` float32 f-1 h w 2 (pixels from frame to next,
-NaN where undefined).
+NaN where undefined), and of a detector `boxes_xyxy_px` float32 f 4, `detector_scores` float32 f
+(NaN where none ran) and `people` int16 f (-1 where none ran).
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ SUFFIX = ".sidecar.npz"
 VERSION = 1
 MAX_BYTES = 2 << 30  # of one member, unpacked: a zip can promise anything
 META_KEYS = ("garment_group", "licence", "source_url", "terms", "product_id")
+DETECTIONS = {  # name => its shape after f, and its type
+    "boxes_xyxy_px": ((4,), np.float32),
+    "detector_scores": ((), np.float32),
+    "people": ((), np.int16),
+}
 FLOW_STEPS_PER_PX = 64  # flow is stored as int16, -32768 = undefined
 
 
@@ -40,6 +46,9 @@ class Sidecar:
     mask: NDArray[np.bool_] | None = None  # f h w
     flow: NDArray[np.float32] | None = None  # f-1 h w 2
     meta: dict[str, str] = field(default_factory=dict)
+    boxes_xyxy_px: NDArray[np.float32] | None = None  # f 4
+    detector_scores: NDArray[np.float32] | None = None  # f
+    people: NDArray[np.int16] | None = None  # f
 
     @property
     def frames(self) -> int:
@@ -58,7 +67,11 @@ class Sidecar:
             None if mask is None else mask[first:stop, :height, :width],
             None if flow is None else flow[first : stop - 1, :height, :width],
             self.meta,
+            *(None if a is None else a[first:stop] for a in self._detections()),
         )
+
+    def _detections(self) -> tuple[NDArray[Any] | None, ...]:
+        return self.boxes_xyxy_px, self.detector_scores, self.people
 
 
 def sidecar_path(video: Path) -> Path:
@@ -78,6 +91,9 @@ def write_sidecar(path: Path, sidecar: Sidecar) -> None:
         steps = np.rint(np.nan_to_num(sidecar.flow, nan=0.0) * FLOW_STEPS_PER_PX)
         undefined = np.isnan(sidecar.flow)
         arrays["flow_q"] = np.where(undefined, -32768, steps.clip(-32767, 32767)).astype(np.int16)
+    for name in DETECTIONS:
+        if (detected := getattr(sidecar, name)) is not None:
+            arrays[name] = detected
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, array in arrays.items():
@@ -94,7 +110,7 @@ def read_sidecar(path: Path) -> Sidecar:
         with zipfile.ZipFile(path) as archive:
             arrays = {
                 name: _array(archive, f"{name}.npy")
-                for name in ("keypoints", "yaw_deg", "mask", "flow", "flow_q")
+                for name in ("keypoints", "yaw_deg", "mask", "flow", "flow_q", *DETECTIONS)
                 if f"{name}.npy" in archive.namelist()
             }
             meta = _meta(archive)
@@ -107,7 +123,8 @@ def read_sidecar(path: Path) -> Sidecar:
     if "flow_q" in arrays:
         steps = arrays["flow_q"].astype(np.float32)
         flow = np.where(steps <= -32768, np.float32(np.nan), steps / FLOW_STEPS_PER_PX)
-    sidecar = Sidecar(keypoints, arrays.get("yaw_deg"), arrays.get("mask"), flow, meta)
+    detections = (arrays.get(name) for name in DETECTIONS)
+    sidecar = Sidecar(keypoints, arrays.get("yaw_deg"), arrays.get("mask"), flow, meta, *detections)
     _check(sidecar, path.name)
     return sidecar
 
@@ -168,3 +185,7 @@ def _check(sidecar: Sidecar, name: str) -> None:
         raise ItemError("sidecar.shape", f"{name}: mask is {mask.dtype} {mask.shape}")
     if flow is not None and (flow.ndim != 4 or len(flow) != frames - 1 or flow.shape[-1] != 2):
         raise ItemError("sidecar.shape", f"{name}: flow is {flow.dtype} {flow.shape}")
+    for what, (shape, dtype) in DETECTIONS.items():
+        array = getattr(sidecar, what)
+        if array is not None and (array.shape != (frames, *shape) or array.dtype != dtype):
+            raise ItemError("sidecar.shape", f"{name}: {what} is {array.dtype} {array.shape}")

@@ -34,6 +34,8 @@ class FolderSource:
             source_id = f"{root.resolve().name}/{name}"
             if not file.resolve().is_relative_to(root.resolve()):
                 yield _rejected(source_id, "links out of its folder", "")
+            elif not file.is_file():
+                yield _rejected(source_id, "not a file", "a dangling link, a pipe or the like")
             elif file.suffix.lower() not in VIDEO_SUFFIXES:
                 allowed = ", ".join(VIDEO_SUFFIXES)
                 yield _rejected(
