@@ -104,6 +104,10 @@ class Dataset:
         yaw = self._views[clip_id].yaw_deg
         return np.array([np.nan if value is None else value for value in yaw], np.float32)
 
+    def confidence(self, clip_id: str) -> NDArray[np.float32]:
+        """Confidence of a clip's yaw => f, 0..1, 0 where the estimate abstained."""
+        return np.array(self._views[clip_id].confidence, np.float32)
+
     def frame_views(self, clip_id: str) -> list[str | None]:
         """View of every frame of a clip; None where the estimate abstained."""
         return [None if v is None else view_of(v) for v in self._views[clip_id].yaw_deg]
