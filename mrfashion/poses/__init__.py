@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mrfashion.poses.blazepose import BlazePose
 from mrfashion.poses.estimator import Estimator
 
-ESTIMATORS: dict[str, Callable[[], Estimator]] = {}
+ESTIMATORS: dict[str, Callable[[], Estimator]] = {"blazepose": BlazePose}

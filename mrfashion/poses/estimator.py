@@ -23,9 +23,10 @@ DETECTOR_SKIPPED = -1  # value of `people` in frames where the detector did not 
 class PoseTrack:
     """One person's keypoints through a clip, and what the detector said of each frame.
 
-    `people` counts the persons whose box passed the detector's threshold in that frame;
-    `detector_scores` is that of the box the person was found by, NaN where the detector did not
-    run or found nobody. `boxes_xyxy_px` is NaN where there is no person.
+    `people` counts the separate persons of that frame: those the detector saw above its threshold,
+    and the one followed where it saw only others. `detector_scores` is that of the box the person
+    was found by, NaN where the detector did not run or did not see them. `boxes_xyxy_px` is NaN
+    where there is no person.
     """
 
     keypoints: Keypoints  # f 133 3

@@ -1,0 +1,69 @@
+"""BlazePose's two networks in LiteRT: an image goes in, detections or landmarks come out."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrfashion.errors import MissingRequirement
+from mrfashion.poses.blazepose_decode import (
+    DETECTOR_SIDE,
+    LANDMARK_SIDE,
+    Detection,
+    Landmarks,
+    decode_detections,
+    decode_landmarks,
+)
+from mrfashion.poses.blazepose_roi import Image, Roi, letterbox_roi
+from mrfashion.weights import weights_path
+
+DETECTOR, LANDMARKER = "blazepose-detection", "blazepose-landmark"  # rows of weights.WEIGHTS
+PACKAGE = "ai_edge_litert"
+INSTALL = "BlazePose runs in LiteRT: pip install ai-edge-litert"
+
+
+def missing_package() -> str | None:
+    """The command that installs the runtime, or None where it is there; imports nothing."""
+    return None if importlib.util.find_spec(PACKAGE) else INSTALL
+
+
+class Networks:
+    """Both networks, loaded. Not thread-safe: they write into tensors of their own."""
+
+    def __init__(self, threads: int) -> None:
+        self._detector = _load(weights_path(DETECTOR), threads)
+        self._landmarker = _load(weights_path(LANDMARKER), threads)
+
+    def detect(self, image: Image, threshold: float) -> list[Detection]:
+        """Persons of an image, the surest first; positions in 0..1 of `letterbox_roi`."""
+        crop = letterbox_roi(image).crop(image, DETECTOR_SIDE, replicate=False)
+        boxes, scores = _run(self._detector, crop.astype(np.float32) / np.float32(127.5) - 1)
+        return decode_detections(boxes[0], scores[0], threshold)
+
+    def look(self, image: Image, roi: Roi) -> Landmarks:
+        """Landmarks of the person in a square; positions in 0..1 of it."""
+        crop = roi.crop(image, LANDMARK_SIDE, replicate=True)
+        raw, presence, _, heatmap, _ = _run(
+            self._landmarker, crop.astype(np.float32) / np.float32(255)
+        )
+        return decode_landmarks(raw[0], float(presence[0, 0]), heatmap[0])
+
+
+def _load(path: Path, threads: int) -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        raise MissingRequirement(INSTALL) from None
+    interpreter = Interpreter(str(path), num_threads=threads)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _run(interpreter: Any, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
+    interpreter.invoke()
+    return [interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()]
