@@ -146,7 +146,9 @@ def _sha256(path: Path, mtime_ns: int) -> str:
 
 def weights_path(name: str) -> Path:
     """Path of the verified file `name`; MissingRequirement or HashMismatch says what mends it."""
-    row = WEIGHTS[name] if name in WEIGHTS else files_of(name)[0]
+    if name not in WEIGHTS:
+        raise UnknownNameError("weight file", name, WEIGHTS)
+    row = WEIGHTS[name]
     found = state(row)
     if found == "missing":
         raise MissingRequirement(_missing(row))
