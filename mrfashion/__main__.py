@@ -18,6 +18,7 @@ def build_app() -> typer.Typer:
     """The whole command tree; importing the command files imports nothing heavy."""
     from benchmark.commands import mount as mount_benchmark
     from benchmark.score_command import mount as mount_score
+    from benchmark.study_commands import mount as mount_study
     from leaderboard.commands import mount as mount_leaderboard
     from mrfashion.commands import mount as mount_mrfashion
 
@@ -49,7 +50,7 @@ def build_app() -> typer.Typer:
             typer.echo(__version__)
             raise typer.Exit
 
-    for mount in (mount_mrfashion, mount_benchmark, mount_score, mount_leaderboard):
+    for mount in (mount_mrfashion, mount_benchmark, mount_score, mount_study, mount_leaderboard):
         mount(app)
     return app
 

@@ -18,6 +18,9 @@ HELP = (
     "generators list",
     "report",
     "score",
+    "study",
+    "study export",
+    "study ingest",
     "verify",
 )
 
