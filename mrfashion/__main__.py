@@ -21,6 +21,7 @@ def build_app() -> typer.Typer:
     from benchmark.study_commands import mount as mount_study
     from leaderboard.commands import mount as mount_leaderboard
     from mrfashion.commands import mount as mount_mrfashion
+    from mrfashion.weights_commands import mount as mount_weights
 
     app = typer.Typer(
         name="mrfashion",
@@ -50,7 +51,14 @@ def build_app() -> typer.Typer:
             typer.echo(__version__)
             raise typer.Exit
 
-    for mount in (mount_mrfashion, mount_benchmark, mount_score, mount_study, mount_leaderboard):
+    for mount in (
+        mount_mrfashion,
+        mount_weights,
+        mount_benchmark,
+        mount_score,
+        mount_study,
+        mount_leaderboard,
+    ):
         mount(app)
     return app
 

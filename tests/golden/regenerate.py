@@ -22,6 +22,11 @@ HELP = (
     "study export",
     "study ingest",
     "verify",
+    "weights",
+    "weights check",
+    "weights fetch",
+    "weights list",
+    "weights path",
 )
 
 
