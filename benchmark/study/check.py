@@ -94,6 +94,8 @@ def check(plan: Plan, received: Received) -> Checked:
         else:
             answers[row_id] = answer
             refused.pop(row_id, None)
+    if not rejections and not any(map(_is_rated, answers.values())):
+        raise Unreadable("it holds no answer: was another copy filled in?")
     return Checked(
         sheet=sheet,
         answers=answers,
@@ -102,6 +104,10 @@ def check(plan: Plan, received: Received) -> Checked:
         notes=tuple(_notes(answers)),
         missing=tuple(_missing(sheet, answers, refused)),
     )
+
+
+def _is_rated(answer: RowAnswer) -> bool:
+    return answer.cannot_play or any(a.value is not None for a in answer.answers.values())
 
 
 def _sheet(plan: Plan, received: Received) -> Sheet:
