@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from benchmark.study.summary import StudyScore
+from mrfashion.funnel import Funnel
+
 METHODS, COPIES = "Methods", "Per-frame copies"
 SECTION_NOTES = {
     METHODS: "Generators that make each frame, and copies of one fixed reference.",
@@ -79,7 +82,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """Frames of one clip side by side: the references, the target, or one entrant's."""
+    """Frames of one clip side by side: the target's or one entrant's."""
 
     label: str
     detail: str
@@ -90,11 +93,39 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferencePicture:
+    """A reference that a clip was made from."""
+
+    view: str  # in words
+    detail: str
+    path: str
+    alt: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """The video of the target or of an entrant: a copy for viewing, scores are of the original."""
+
+    label: str
+    detail: str
+    path: str | None  # None: there is no video, `detail` says why
+    poster: str | None  # its first frame
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClipPictures:
-    """The strips of one clip."""
+    """All that is shown of one clip; the first player is the target."""
 
     sample_id: str
     caption: str
+    fps: float
+    views: tuple[str, ...]  # of each target frame, in words
+    references: tuple[ReferencePicture, ...]
+    players: tuple[Player, ...]
     strips: tuple[Strip, ...]
 
 
@@ -120,11 +151,14 @@ class Board:
     groups: int
     complete: bool  # every entrant has a score for every clip
     sentence: str
+    aside: str | None  # what per-frame copies reach, for scale
     headline: str  # metric_id that orders the rows
     strata: tuple[str, ...]
     columns: tuple[Column, ...]
     sections: tuple[Section, ...]
     missing: tuple[Missing, ...]
+    study: tuple[StudyScore, ...] = ()
+    funnel: Funnel | None = None
     plots: tuple[Plot, ...] = ()
     pictures: tuple[ClipPictures, ...] = ()
 

@@ -10,7 +10,7 @@ from benchmark.clip_scores import ALL
 from benchmark.statistics import Difference, interval, paired_difference
 from leaderboard.board import COPIES, METHODS, SECTION_NOTES, Board, Cell, Column, Row, Section
 from leaderboard.rows import Entrant, Results
-from leaderboard.wording import sentence_of
+from leaderboard.wording import aside_of, sentence_of
 from mrfashion.errors import InputRefused
 
 LEVEL = 0.95
@@ -39,6 +39,7 @@ def build_board(
         groups=len(set(results.group_of.values())),
         complete=not results.missing,
         sentence=sentence_of(headline, sections[0], _lead(results, sections[0], headline)),
+        aside=_aside(sections, headline),
         headline=headline.metric_id,
         strata=results.strata,
         columns=results.columns,
@@ -148,6 +149,12 @@ def _marked(row: Row, column: Column, stratum: str) -> Row:
         for c in row.cells
     )
     return replace(row, cells=cells)
+
+
+def _aside(sections: Sequence[Section], headline: Column) -> str | None:
+    """What copies reach, where there are methods that the result speaks of."""
+    names = [section.name for section in sections]
+    return aside_of(headline, sections[1]) if names == [METHODS, COPIES] else None
 
 
 def _lead(results: Results, section: Section, headline: Column) -> Difference | None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.clip_scores import ALL
 from leaderboard.board import COPIES, Board, Cell, Column, Plot
 from leaderboard.wording import REGION_TITLES, STRATUM_TITLES, column_title, direction_words
-from mrfashion.artefacts import write_atomic
+from mrfashion.figures import GRID, STYLE, printable, write_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,17 +19,6 @@ FOLDER = "plots"
 METHOD_COLOUR, COPY_COLOUR = "#0b5394", "#a64d00"  # apart in lightness and by marker too
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
-STYLE: Any = {  # matplotlib types each key by itself
-    "svg.hashsalt": "mrfashion",  # else element ids are random
-    "svg.fonttype": "path",
-    "text.parse_math": False,  # a name may hold dollar signs
-    "font.family": "DejaVu Sans",  # comes with matplotlib
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-}
-NAME_CHARACTERS = 28
 
 
 def draw_plots(board: Board, out: Path) -> tuple[Plot, ...]:
@@ -45,9 +33,7 @@ def draw_plots(board: Board, out: Path) -> tuple[Plot, ...]:
 
 
 def _save(figure: Figure, out: Path, name: str, caption: str, alt: str) -> Plot:
-    data = io.BytesIO()
-    figure.savefig(data, format="svg", metadata={"Date": None, "Creator": None})
-    write_atomic(out / FOLDER / name, data.getvalue())
+    write_svg(out / FOLDER / name, figure)
     return Plot(f"{FOLDER}/{name}", caption, alt)
 
 
@@ -90,7 +76,7 @@ def _intervals(board: Board) -> Figure:
                 continue
             cells = [(row.cell(panels[index].metric_id, ALL), copy) for row, copy in rows]
             _panel(axis, panels[index], cells)
-        line[0].set_yticks(range(len(rows)), [_short(row.entrant) for row, _ in rows])
+        line[0].set_yticks(range(len(rows)), [printable(row.entrant) for row, _ in rows])
         line[0].set_ylim(len(rows) - 0.5, -0.5)
     return figure
 
@@ -98,7 +84,7 @@ def _intervals(board: Board) -> Figure:
 def _panel(axis: Axes, column: Column, cells: Sequence[tuple[Cell, bool]]) -> None:
     better = "→" if column.higher_is_better else "←"
     axis.set_title(f"{REGION_TITLES[column.region]}: {column_title(column)} {better}")
-    axis.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axis.grid(axis="x", color=GRID, linewidth=0.6)
     axis.tick_params(axis="y", length=0)
     axis.locator_params(axis="x", nbins=5)
     for y, (cell, copy) in enumerate(cells):
@@ -112,7 +98,7 @@ def _views(board: Board) -> Figure:
     column = board.column(board.headline)
     strata = [s for s in board.strata if s != ALL]
     rows = [row for section in board.sections for row in section.rows]
-    figure = Figure(figsize=(9.2, 3.6), layout="constrained")
+    figure = Figure(figsize=(9.2, 3.2), layout="constrained")
     axis = figure.subplots()
     spread = 0.7 / max(1, len(rows))
     for index, row in enumerate(rows):
@@ -120,11 +106,11 @@ def _views(board: Board) -> Figure:
         shift = (index - (len(rows) - 1) / 2) * spread
         for x, stratum in enumerate(strata):
             _dot(axis, row.cell(column.metric_id, stratum), x + shift, colour, marker, upright=True)
-        axis.plot([], [], color=colour, marker=marker, linestyle="", label=_short(row.entrant))
+        axis.plot([], [], color=colour, marker=marker, linestyle="", label=printable(row.entrant))
     axis.set_xticks(range(len(strata)), [STRATUM_TITLES[s] for s in strata])
     axis.set_xlim(-0.5, len(strata) - 0.5)
     axis.set_ylabel(f"{REGION_TITLES[column.region]}: {column_title(column)}")
-    axis.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axis.grid(axis="y", color=GRID, linewidth=0.6)
     axis.tick_params(axis="x", length=0)
     figure.legend(loc="outside right upper", frameon=False)
     return figure
@@ -143,11 +129,3 @@ def _dot(axis: Axes, cell: Cell, at: float, colour: str, marker: str, *, upright
 def _measured(board: Board, column: Column) -> bool:
     rows = [row for section in board.sections for row in section.rows]
     return any(row.cell(column.metric_id, ALL).value is not None for row in rows)
-
-
-def _short(name: str) -> str:
-    """A name that cannot widen or break the picture; the tables have it whole."""
-    printable = "".join(c if c.isprintable() else "?" for c in name)
-    if len(printable) <= NAME_CHARACTERS:
-        return printable
-    return printable[: NAME_CHARACTERS - 1] + "…"

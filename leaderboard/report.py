@@ -10,18 +10,22 @@ from typing import Any
 
 from benchmark.protocol import Task, load_task, open_dataset
 from benchmark.results import GENERATIONS, SCORES
+from benchmark.study.ratings import RATINGS_FILE
 from leaderboard.board import Board
 from leaderboard.build import build_board
+from leaderboard.clips import CLIPS, Run, draw_clips
 from leaderboard.plots import draw_plots
 from leaderboard.render import RENDERERS
 from leaderboard.rows import read_results
-from leaderboard.strips import Run, draw_strips
+from leaderboard.study import read_study
 from mrfashion.artefacts import folder_lock, sha256_file, write_atomic, write_json
-from mrfashion.errors import InputRefused, UnknownNameError
+from mrfashion.errors import UnknownNameError
+from mrfashion.funnel import funnel_of
+from mrfashion.pages import refuse_strange
 
 TITLE = "Multi-reference fashion video: board"
 BOARD_FILE = "board.json"
-BOARD_VERSION = 1
+BOARD_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -44,17 +48,20 @@ def report(
     *,
     dataset_root: str | Path | None = None,
     title: str = TITLE,
+    clips: int = CLIPS,
+    study_root: str | Path | None = None,
     formats: Sequence[str] = tuple(RENDERERS),
 ) -> Site:
     """Build the board of a run folder and write it in every format below `out`.
 
-    The board's file is written first and each format from the same values; the page comes last.
+    `clips` clips are shown as videos. `study_root` is a folder of human ratings of this task. The
+    board's file is written first and each format from the same values; the page comes last.
     """
     for name in formats:
         if name not in RENDERERS:
             raise UnknownNameError("format", name, RENDERERS)
     root, site = Path(runs_root), Path(out)
-    _refuse_strange(site)
+    refuse_strange(site, BOARD_FILE)
     task = load_task(root)
     if dataset_root is not None:
         task = dataclasses.replace(task, dataset=str(Path(dataset_root).resolve()))
@@ -63,10 +70,17 @@ def report(
     results = read_results(SCORES.read(files["scores"]), generations, task.task_hash)
     sources = {path.name: sha256_file(path) for path in files.values()}
     board = build_board(results, title, _protocol(task), sources)
+    if study_root is not None:
+        study = read_study(Path(study_root), task.task_hash)
+        sources[RATINGS_FILE] = sha256_file(Path(study_root) / RATINGS_FILE)
+        board = dataclasses.replace(board, study=study)
     run = Run(root, open_dataset(root, task), task, generations, results)
     with folder_lock(site):
         plots = draw_plots(board, site)
-        board = dataclasses.replace(board, plots=plots, pictures=draw_strips(run, board, site))
+        pictures = draw_clips(run, board, site, clips)
+        board = dataclasses.replace(
+            board, plots=plots, pictures=pictures, funnel=funnel_of(run.dataset)
+        )
         write_json(site / BOARD_FILE, as_json(board))
         paths = {}
         for name, (file_name, render) in RENDERERS.items():
@@ -79,14 +93,6 @@ def report(
 def as_json(board: Board) -> dict[str, Any]:
     """The board as plain JSON values."""
     return {"schema_version": BOARD_VERSION, **dataclasses.asdict(board)}
-
-
-def _refuse_strange(site: Path) -> None:
-    """A folder with other things in it is not ours to write into."""
-    if site.exists() and (not site.is_dir() or any(site.iterdir())):
-        ours = (site / BOARD_FILE).is_file() or [p.name for p in site.iterdir()] == [".lock"]
-        if not ours:
-            raise InputRefused(f"{site} holds other files; choose a new folder for --out")
 
 
 def _protocol(task: Task) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmark.clip_scores import ALL
 from benchmark.statistics import Difference
-from leaderboard.board import Board, Cell, Column, Section
+from leaderboard.board import METHODS, Board, Cell, Column, Section
 
 REGION_TITLES = {"whole": "Whole frame", "foreground": "Foreground"}
 STRATUM_TITLES = {
@@ -41,6 +41,11 @@ def column_title(column: Column) -> str:
     return f"{column.title} ({column.unit})" if column.unit else column.title
 
 
+def column_key(column: Column) -> str:
+    """A column in an address: "psnr-foreground"."""
+    return f"{column.metric}-{column.region}"
+
+
 def direction(column: Column) -> str:
     """Which way is better, as an arrow."""
     return "↑" if column.higher_is_better else "↓"
@@ -55,6 +60,11 @@ def phrase(column: Column) -> str:
     """A column inside a sentence."""
     where = "foreground" if column.region == "foreground" else "whole-frame"
     return f"{where} {column.title}"
+
+
+def has_mark(board: Board) -> bool:
+    """Whether any cell is marked as the best."""
+    return any(c.best for section in board.sections for row in section.rows for c in row.cells)
 
 
 def capped_note(board: Board) -> str | None:
@@ -78,7 +88,9 @@ def sentence_of(headline: Column, section: Section, lead: Difference | None) -> 
     first = rows[0].cell(headline.metric_id, ALL)
     value = _with_interval(first, headline)
     if lead is None or len(rows) < 2:
-        return f"“{rows[0].entrant}” reaches a {phrase(headline)} of {value}."
+        kind = "method" if section.name == METHODS else "entrant"
+        alone = f"the only {kind} {'here' if len(section.rows) == 1 else 'with a score'}"
+        return f"“{rows[0].entrant}”, {alone}, reaches a {phrase(headline)} of {value}."
     second = rows[1].cell(headline.metric_id, ALL)
     gap = lead.interval
     rival = f"“{rows[1].entrant}” ({amount(second.value, headline)})"
@@ -104,6 +116,23 @@ def sentence_of(headline: Column, section: Section, lead: Difference | None) -> 
     return (
         f"“{rows[0].entrant}” has the best {phrase(headline)}, {value}, ahead of {rival}: {paired}."
     )
+
+
+def aside_of(headline: Column, section: Section) -> str | None:
+    """What the best per-frame copy reaches: beside the result, so that neither hides the other."""
+    rows = [r for r in section.rows if r.cell(headline.metric_id, ALL).value is not None]
+    if not rows:
+        return None
+    value = _with_interval(rows[0].cell(headline.metric_id, ALL), headline)
+    return (
+        f"For scale, the per-frame copy “{rows[0].entrant}” reaches {value}; it makes no motion of "
+        "its own and is not ranked with methods."
+    )
+
+
+def result_text(board: Board) -> str:
+    """The result and what stands beside it."""
+    return " ".join(part for part in (board.sentence, board.aside) if part)
 
 
 def _with_interval(cell: Cell, column: Column) -> str:

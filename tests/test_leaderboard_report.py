@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import html
 import io
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from benchmark.results import Generation
 from benchmark.scoring import score
+from benchmark.study.export import export
+from benchmark.study.ingest import ingest
+from benchmark.study.key import StudyOptions
 from leaderboard.render import RENDERERS
 from leaderboard.render import csv as render_csv
 from leaderboard.render.markdown import escape
 from leaderboard.report import report
 from mrfashion.__main__ import build_app, run
 from mrfashion.errors import ExitCode, InputRefused, UnknownNameError
+from mrfashion.media import probe, read_frames
 from tests.conftest import write_dataset
 from tests.run_folders import exact, noisy, write_runs
+from tests.study_sheets import fill_csv
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 FORMULA = "=cmd|' /C calc'!A0"
+FOUR_VIEWS = ["front", "facing right", "facing left", "back"]
 
 
 def mark(rows: list[Generation]) -> None:
@@ -96,17 +101,20 @@ def test_the_same_inputs_give_the_same_bytes(runs: Path, site: Path) -> None:
 
 def test_a_second_report_replaces_the_first(runs: Path) -> None:
     out = runs.parent / "again"
-    report(runs, out)
+    report(runs, out, clips=1)
     before = (out / "index.html").read_bytes()
-    (out / "strips/clip-9-target.png").write_bytes(b"of an earlier report")
+    stale = [out / name for name in ("strips/clip-9-target.png", "videos/clip-9-target.mp4")]
+    for path in stale:
+        path.write_bytes(b"of an earlier report")
     (out / "index.html").write_text("torn")
-    report(runs, out)
+    report(runs, out, clips=1)
     assert (out / "index.html").read_bytes() == before
-    assert not (out / "strips/clip-9-target.png").exists()
+    assert not any(path.exists() for path in stale)
 
 
 def test_everything_the_page_names_lies_beside_it(site: Path, page: Tags) -> None:
-    named = [a["src"] for a in page.all("img")] + [a["href"] for a in page.all("a")]
+    named = [a["src"] for tag in ("img", "video") for a in page.all(tag)]
+    named += [a["href"] for a in page.all("a")] + [a["poster"] for a in page.all("video")]
     assert {"board.csv", "board.md", "board.json", "plots/intervals.svg"} <= set(named)
     ids = {a["id"] for _, a in page.tags if "id" in a}
     for name in named:
@@ -115,7 +123,7 @@ def test_everything_the_page_names_lies_beside_it(site: Path, page: Tags) -> Non
 
 
 def test_names_stay_text(page: Tags) -> None:
-    assert not page.all("script")
+    assert page.all("script") == [{}]  # ours, inline
     assert not any(name.startswith("on") for _, a in page.tags for name in a)
     assert {a["src"] for a in page.all("img")}.isdisjoint({"x"})
     assert HOSTILE in page.text
@@ -123,10 +131,19 @@ def test_names_stay_text(page: Tags) -> None:
     assert "not generated: x.<b>" in page.text
 
 
-def test_the_policy_allows_no_script(page: Tags) -> None:
+def test_the_policy_lets_in_our_own_script_and_what_lies_beside_the_page(
+    site: Path, page: Tags
+) -> None:
     policy = next(a["content"] for a in page.all("meta") if "http-equiv" in a)
     assert policy is not None
-    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    assert rules["media-src"] == rules["img-src"] == "'self' file:"
+    text = (site / "index.html").read_text(encoding="utf-8")
+    for rule, tag in (("style-src", "style"), ("script-src", "script")):
+        inner = text.split(f"<{tag}>")[1].split(f"</{tag}>")[0]
+        digest = base64.b64encode(hashlib.sha256(inner.encode()).digest()).decode()
+        assert rules[rule] == f"'sha256-{digest}'"
     assert "unsafe" not in policy
     assert not any("style" in attributes for _, attributes in page.tags)
 
@@ -143,13 +160,14 @@ def test_text_stands_out_in_light_and_dark(site: Path) -> None:
     modes = [
         dict(re.findall(r"--(\w+): (#\w{6});", m)) for m in re.findall(r":root \{.*?\}", text, re.S)
     ]
-    assert len(modes) == 2
+    assert len(modes) == 3  # light, dark, print
     for mode in modes:
         for ink, papers in (
             ("text", ("ground", "panel", "best", "warn")),
             ("soft", ("ground", "panel", "best")),
             ("link", ("ground", "warn")),
             ("star", ("ground", "best")),
+            ("drop", ("ground",)),
         ):
             for paper in papers:
                 light, dark = sorted((luminance(mode[ink]), luminance(mode[paper])), reverse=True)
@@ -202,23 +220,99 @@ def test_markdown_names_are_escaped() -> None:
     assert "\x1b" not in escape("\x1b[31mred\u202e")
 
 
-def test_strips_show_references_target_and_entrants_in_columns(site: Path) -> None:
+def test_clips_show_references_target_and_entrants(site: Path) -> None:
     board = json.loads((site / "board.json").read_text())
     assert len(board["pictures"]) == 4
     for clip in board["pictures"]:
-        labels = [strip["label"] for strip in clip["strips"]]
-        assert labels[:2] == ["References", "Target"]
-        assert set(labels[2:]) == {"profashion", HOSTILE, FORMULA, "nearest"}
+        assert [r["view"] for r in clip["references"]] == FOUR_VIEWS
+        assert len(clip["views"]) == 12
+        for shown in (clip["players"], clip["strips"]):
+            assert shown[0]["label"] == "Target"
+            assert {part["label"] for part in shown[1:]} == {
+                "profashion",
+                HOSTILE,
+                FORMULA,
+                "nearest",
+            }
+            absent = [part for part in shown if part["path"] is None]
+            if clip["sample_id"] == "sample-clip01":
+                assert [(p["label"], p["detail"]) for p in absent] == [(FORMULA, "failed: x.<b>")]
+            else:
+                assert not absent
         sizes = set()
         for strip in clip["strips"]:
-            if strip["path"] is None:
-                assert (clip["sample_id"], strip["label"]) == ("sample-clip01", FORMULA)
-                assert strip["detail"] == "failed: x.<b>"
-                continue
-            with Image.open(site / strip["path"]) as picture:
-                assert picture.size == (strip["width"], strip["height"])
-                sizes.add(picture.size) if strip["label"] != "References" else None
+            if strip["path"]:
+                with Image.open(site / strip["path"]) as picture:
+                    assert picture.size == (strip["width"], strip["height"])
+                    sizes.add(picture.size)
         assert len(sizes) == 1  # the same moments stand below each other
+
+
+def test_viewing_copies_have_the_frames_and_the_rate_of_what_was_scored(site: Path) -> None:
+    board = json.loads((site / "board.json").read_text())
+    for player in (p for clip in board["pictures"] for p in clip["players"] if p["path"]):
+        info = probe(site / player["path"])
+        assert (info.codec, info.fps) == ("h264", 12.0)
+        assert (info.width, info.height) == (player["width"], player["height"]) == (192, 256)
+        assert len(read_frames(site / player["path"])) == 12
+
+
+def test_fewer_clips_leave_fewer_files(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "site"
+    report(runs, out, clips=2)
+    made = report(runs, out, clips=1)
+    assert len(made.board.pictures) == 1
+    assert {p.name.split("-")[1] for p in (out / "videos").iterdir()} == {"1"}
+    assert report(runs, out, clips=0).board.pictures == ()
+    assert not list((out / "videos").iterdir())
+    assert 'id="pictures"' not in (out / "index.html").read_text()
+
+
+def test_the_funnel_is_that_of_the_dataset(site: Path, page: Tags) -> None:
+    funnel = json.loads((site / "board.json").read_text())["funnel"]
+    assert (funnel["videos"], funnel["clips"], funnel["samples"]) == (4, 4, 4)
+    assert "Nothing was dropped" in page.text
+
+
+@pytest.fixture(scope="module")
+def rated(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of `runs` with two raters' answers."""
+    folder = tmp_path_factory.mktemp("rated")
+    study, _ = folder / "study", export(runs, folder / "study", StudyOptions(raters=2))
+    sheets = sorted((study / "sheets").rglob("*.csv"))
+    assert len(sheets) == 2
+    back = [fill_csv(sheet, folder / sheet.name) for sheet in sheets]
+    assert not ingest(study, back).refused
+    return study
+
+
+def test_ratings_are_shown_with_their_n(runs: Path, rated: Path, tmp_path: Path) -> None:
+    made = report(runs, tmp_path / "site", study_root=rated, clips=0)
+    assert made.page is not None
+    shown = Tags(made.page.read_text(encoding="utf-8"))
+    assert {row.entrant for row in made.board.study} == {
+        "profashion",
+        HOSTILE,
+        FORMULA,
+        "nearest",
+        None,
+    }
+    for row in made.board.study:
+        assert row.mean is not None
+        assert f"{row.mean:.2f}" in shown.text
+        assert f"{row.ratings} of {row.planned}" in shown.text
+        assert ", ".join(map(str, row.counts)) in shown.text
+    assert "2 raters, 2 garment groups; needed" in shown.text  # why there is no interval
+    assert "ratings.parquet" in shown.text
+    assert "Human ratings" not in (runs.parent / "site" / "index.html").read_text()
+
+
+def test_ratings_of_another_task_are_refused(rated: Path, tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data", groups=1)
+    runs = write_runs(tmp_path / "runs", root, {"twin": exact})
+    score(runs)
+    with pytest.raises(InputRefused, match="shows videos of task"):
+        report(runs, tmp_path / "site", study_root=rated)
 
 
 def test_plots_hold_no_clock_and_no_link(site: Path) -> None:
@@ -248,7 +342,7 @@ def test_an_unknown_format_lists_the_near_ones(runs: Path, tmp_path: Path) -> No
 
 
 def test_formats_are_chosen_by_name(runs: Path, tmp_path: Path) -> None:
-    made = report(runs, tmp_path / "site", formats=["csv"])
+    made = report(runs, tmp_path / "site", formats=["csv"], clips=0)
     assert made.page is None
     assert list(made.paths) == ["csv"]
     assert not (tmp_path / "site/index.html").exists()
@@ -256,7 +350,9 @@ def test_formats_are_chosen_by_name(runs: Path, tmp_path: Path) -> None:
 
 
 def test_report_prints_the_table_and_the_page(runs: Path, tmp_path: Path) -> None:
-    done = CliRunner().invoke(build_app(), ["report", str(runs), "--out", str(tmp_path / "s")])
+    done = CliRunner().invoke(
+        build_app(), ["report", str(runs), "--out", str(tmp_path / "s"), "--clips", "1"]
+    )
     assert done.exit_code == ExitCode.COMPLETE, done.output
     assert "| Entrant | Whole frame PSNR (dB) ↑ |" in done.stdout
     assert html.escape(HOSTILE) in done.stdout
@@ -264,7 +360,7 @@ def test_report_prints_the_table_and_the_page(runs: Path, tmp_path: Path) -> Non
 
 
 def test_report_prints_the_board_as_json(runs: Path, tmp_path: Path) -> None:
-    line = ["report", str(runs), "--out", str(tmp_path / "s"), "--json"]
+    line = ["report", str(runs), "--out", str(tmp_path / "s"), "--json", "--clips", "0"]
     done = CliRunner().invoke(build_app(), line)
     assert json.loads(done.stdout) == json.loads((tmp_path / "s/board.json").read_text())
 
@@ -286,59 +382,3 @@ def test_score_prints_a_summary_and_fails_with_its_clips(tmp_path: Path) -> None
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
     assert run(["score", str(tmp_path)]) == ExitCode.REFUSED
     assert run(["report", str(tmp_path), "--out", str(tmp_path / "s")]) == ExitCode.REFUSED
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--enable-logging=stderr",
-    "--window-size=800,7000",
-)
-
-
-def browse(page: Path, profile: Path, *what: str) -> tuple[str, str]:
-    """What Chromium prints of a page, and its console."""
-    assert CHROMIUM is not None
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *what, page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout, done.stderr
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_the_page_opens_from_a_moved_folder(site: Path, tmp_path: Path) -> None:
-    moved = tmp_path / "another place"
-    shutil.copytree(site, moved)
-    dom, console = browse(moved / "index.html", tmp_path / "profile", "--dump-dom")
-    assert "CONSOLE" not in console, console  # neither errors nor refused requests
-    shown = Tags(dom)
-    assert HOSTILE in shown.text
-    assert FORMULA in shown.text
-    assert "x" not in {a["src"] for a in shown.all("img")}
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_style_and_pictures_get_through_the_policy(site: Path, tmp_path: Path) -> None:
-    """Section rows have the panel's colour; only strips and plots hold strong colours."""
-    moved = tmp_path / "moved"
-    shutil.copytree(site, moved)
-    browse(moved / "index.html", tmp_path / "one", f"--screenshot={tmp_path / 'whole.png'}")
-    shutil.rmtree(moved / "strips")
-    browse(moved / "index.html", tmp_path / "two", f"--screenshot={tmp_path / 'bare.png'}")
-    whole, bare = (pixels(tmp_path / name) for name in ("whole.png", "bare.png"))
-    assert (whole == (0xF5, 0xF6, 0xF8)).all(-1).sum() > 5_000
-    strong = [int((np.ptp(shot, axis=-1) > 60).sum()) for shot in (whole, bare)]
-    assert strong[0] > strong[1] + 50_000
-
-
-def pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB")).astype(np.int16)

@@ -1,49 +1,32 @@
-"""The board as one static page that works from a disk, a moved folder or a server, without script.
+"""The board as one static page that works from a disk, a moved folder or a server.
 
-Every text is escaped by Jinja2; the content security policy allows the page's own style, by hash,
-and pictures, and nothing else.
+Its script sorts, switches views and keeps videos in step; without it the page shows as much.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib import resources
-
 from leaderboard import wording
 from leaderboard.board import Board
 from leaderboard.reproduce import commands
+from leaderboard.study import REAL_VIDEO, criteria
+from mrfashion.pages import render_page
 
 
 def render(board: Board) -> str:
     """The page; its pictures and downloads lie beside it."""
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    folder = resources.files("leaderboard.templates")
-    style = (folder / "report.css").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string((folder / "report.html").read_text(encoding="utf-8"))
-    return template.render(
+    return render_page(
+        "leaderboard.templates",
+        "report",
+        scripts=("tables.js", "players.js"),
         board=board,
-        style=Markup(style),
-        policy=_policy(style),
         words=wording,
         level=f"{board.level:.0%}".replace("%", " %"),
         regions=_regions(board),
         group_starts=_group_starts(board),
         commands=commands(board),
+        ratings=criteria(board.study),
+        real_video=REAL_VIDEO,
         metrics_of=_definitions(board),
-    )
-
-
-def _policy(style: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src 'self' file:; "
-        "base-uri 'none'; form-action 'none'"
     )
 
 

@@ -13,6 +13,7 @@ from leaderboard.wording import (
     column_title,
     direction,
     interval_text,
+    result_text,
     value_text,
 )
 
@@ -22,7 +23,7 @@ BLOCK = re.compile(r"^([#+=-])")
 
 def render(board: Board) -> str:
     """The whole board."""
-    parts = [f"# {escape(board.title)}", escape(board.sentence), legend(board)]
+    parts = [f"# {escape(board.title)}", escape(result_text(board)), legend(board)]
     for stratum in board.strata:
         parts += [f"## {STRATUM_TITLES[stratum]}", table(board, stratum)]
     if board.missing:
