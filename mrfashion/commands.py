@@ -20,8 +20,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def mount(app: typer.Typer) -> None:
-    """Register curate, verify, doctor and demo."""
-    for command in (curate, verify, doctor, demo):
+    """Register curate, describe, verify, doctor and demo."""
+    for command in (curate, describe, verify, doctor, demo):
         app.command()(command)
 
 
@@ -55,6 +55,30 @@ def curate(
     typer.echo(json.dumps(asdict(summary)) if as_json else _tell(summary, out))
     if summary.failures:
         raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def describe(
+    dataset: Annotated[Path, typer.Argument(help="Folder of a dataset.")],
+    out: Annotated[Path, typer.Option(help="Folder of the page; new, or an earlier one.")],
+    title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
+    clips: Annotated[int, typer.Option(help="Clips on the contact sheet.", min=0)] = 8,
+    as_json: Json = False,
+) -> None:
+    """Write the page of a dataset: what was kept and dropped, how it is spread, how it looks."""
+    from mrfashion.describe import TITLE
+    from mrfashion.describe import describe as run
+
+    site = run(dataset, out, title=title or TITLE, clips=clips)
+    if as_json:
+        typer.echo(site.json_path.read_text(encoding="utf-8"), nl=False)
+        return
+    made = site.description
+    typer.echo(
+        f"{dataset}: {made.clips} clips of {made.garment_groups} garment groups, "
+        f"{made.seconds:.0f} s, {made.samples} samples; {made.rejects_in_all} rejected, "
+        f"{made.failures_in_all} failed"
+    )
+    typer.echo(f"Page: {site.page}")
 
 
 def verify(

@@ -11,6 +11,7 @@ HELP = (
     "",
     "curate",
     "demo",
+    "describe",
     "doctor",
     "generate",
     "generators",
