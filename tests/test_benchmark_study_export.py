@@ -188,6 +188,13 @@ def test_every_clip_is_encoded_alike_and_leads_back_to_its_video(study: Path) ->
         assert shown[None, sample] == shown["=cmd", sample] != shown[NAMES[0], sample]
 
 
+def test_a_video_of_another_size_does_not_stand_out(tmp_path: Path, tiny_dataset: Path) -> None:
+    small = write_runs(tmp_path / "runs", tiny_dataset, {"a": lambda frames: frames[:, ::2, ::2]})
+    export(small, tmp_path / "study", StudyOptions(raters=1, samples=1), formats=["csv"])
+    clips = sorted((tmp_path / "study" / "sheets" / "clips").iterdir())
+    assert [(probe(path).width, probe(path).height) for path in clips] == [(48, 64)] * 2
+
+
 def test_each_rater_sees_every_clip_in_an_order_of_their_own(study: Path) -> None:
     plan = load_plan(study)
     orders = [[row.blind_id for row in sheet.rows] for sheet in plan.sheets]
