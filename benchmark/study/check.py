@@ -100,7 +100,7 @@ def check(plan: Plan, received: Received) -> Checked:
         sheet=sheet,
         answers=answers,
         refused_rows=refused,
-        rejections=tuple(rejections),
+        rejections=tuple(sorted(rejections, key=lambda found: found.row or 0)),
         notes=tuple(_notes(answers)),
         missing=tuple(_missing(sheet, answers, refused)),
     )
