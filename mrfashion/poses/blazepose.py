@@ -58,8 +58,7 @@ class _Pose:
 class BlazePose:
     """The estimator; an instance follows one clip at a time, so each thread needs its own.
 
-    `threads` is for one frame's arithmetic. Two threads with an instance each do more frames a
-    second than one instance with two.
+    `threads` is for one frame's arithmetic.
     """
 
     name = "blazepose"
