@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 from baselines.nearest import Nearest
 from baselines.still import Still
+from baselines.warp import Warp
 from mrfashion.generation import Generator
 
 BASELINES: dict[str, Callable[[], Generator]] = {
     "still": Still,
     "nearest": Nearest,
+    "warp": Warp,
 }
