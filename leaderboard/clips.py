@@ -21,7 +21,7 @@ from benchmark.targets import Target, load_target
 from leaderboard.board import Board, ClipPictures, Player, ReferencePicture, Strip
 from leaderboard.players import Film, absent, film
 from leaderboard.rows import Results
-from leaderboard.wording import STRATUM_TITLES, amount
+from leaderboard.wording import STRATUM_TITLES, amount, phrase
 from mrfashion.artefacts import inside, sha256_file
 from mrfashion.manifest import Dataset
 from mrfashion.media import decode
@@ -184,7 +184,7 @@ def _given(dataset: Dataset, generation: Generation) -> str:
 def _score(results: Results, board: Board, entrant: str, sample_id: str) -> str:
     value = results.values(entrant, board.headline, ALL).get(sample_id)
     column = board.column(board.headline)
-    return "no score" if value is None else f"{column.title} {amount(value, column)}"
+    return "no score" if value is None else f"{phrase(column)} {amount(value, column)}"
 
 
 def _strip(label: str, detail: str, alt: str, made: Film, out: Path, name: str) -> Strip:

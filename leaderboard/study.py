@@ -8,7 +8,7 @@ from benchmark.study.key import load_key
 from benchmark.study.summary import StudyScore, study_summary
 from mrfashion.errors import InputRefused
 
-REAL_VIDEO = "the real video (hidden reference)"
+REAL_VIDEO = "Real video"
 
 
 def read_study(study_root: Path, task_hash: str) -> tuple[StudyScore, ...]:
