@@ -128,6 +128,11 @@ def _tell(summary: Summary, out: Path) -> str:
     if summary.splits:
         lines[0] += " (" + ", ".join(f"{k} {v}" for k, v in summary.splits.items()) + ")"
     told = Counter(_told_reject(row) for row in summary.rejects)
+    if summary.kept and not summary.samples:
+        lines.append(
+            "  no samples: no clip of an evaluated split has frames and references enough;"
+        )
+        lines.append("  [splits] and [samples] in --config say which are evaluated, and how long")
     lines += [line + (f", {count} times" if count > 1 else "") for line, count in told.items()]
     for failure in summary.failures:
         lines.append(f"  failed    {failure.source_id}: {failure.error}: {failure.text}")

@@ -12,12 +12,18 @@ from mrfashion.errors import ExitCode, MRFashionError
 
 
 def demo_commands(out: Path) -> list[list[str]]:
-    """The four commands of the demo, as a person would type them."""
-    dataset, runs, site = (shlex.quote(str(out / name)) for name in ("dataset", "runs", "site"))
+    """The commands of the demo, as a person would type them."""
+    dataset, page, runs, study, site = (
+        shlex.quote(str(out / name))
+        for name in ("dataset", "dataset-page", "runs", "study", "site")
+    )
+    entrants = " ".join(f"--entrant {name}" for name in ("still", "nearest", "warp"))
     lines = (
         f"curate turntable --config demo --out {dataset}",
-        f"generate {dataset} --entrant still --entrant nearest --out {runs}",
+        f"describe {dataset} --out {page}",
+        f"generate {dataset} {entrants} --out {runs}",
         f"score {runs}",
+        f"study export {runs} --out {study}",
         f"report {runs} --out {site}",
     )
     return [["mrfashion", *shlex.split(line)] for line in lines]
@@ -38,5 +44,7 @@ def run_demo(out: Path) -> None:
     print("\nThese commands ran:")
     for command in commands:
         print(f"  {shlex.join(command)}")
-    page = (out / "site" / "index.html").resolve()
-    print(f"Page: {page.as_uri()}  ({time.monotonic() - started:.0f} s in all)")
+    print("Open:")
+    for page in ("site/index.html", "dataset-page/index.html"):
+        print(f"  {(out / page).resolve().as_uri()}")
+    print(f"Sheets to send to raters: {out / 'study'}  ({time.monotonic() - started:.0f} s in all)")
