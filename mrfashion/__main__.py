@@ -21,6 +21,7 @@ def build_app() -> typer.Typer:
     from benchmark.study_commands import mount as mount_study
     from leaderboard.commands import mount as mount_leaderboard
     from mrfashion.commands import mount as mount_mrfashion
+    from mrfashion.pose_commands import mount as mount_pose
     from mrfashion.weights_commands import mount as mount_weights
 
     app = typer.Typer(
@@ -53,6 +54,7 @@ def build_app() -> typer.Typer:
 
     for mount in (
         mount_mrfashion,
+        mount_pose,
         mount_weights,
         mount_benchmark,
         mount_score,
