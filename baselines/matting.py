@@ -19,7 +19,9 @@ Mask = NDArray[np.bool_]  # h w
 
 ROOM, LEG_ROOM = 2.4, 0.5  # radii, and units about legs, that clothes may fill
 LEGS = ("left_thigh", "right_thigh", "left_shin", "right_shin")
-CORE = 0.35  # radii about the bones that are the person whatever their colour
+CORE = 0.35  # radii about the bones where the person surely is
+TRUNK = ("torso", "skirt", "head")  # whose core counts whatever its colour
+AT_BONES = 0.4  # of the contrast asked for elsewhere: estimated limbs may miss the person
 LEAST_CONTRAST = 14.0  # levels, root of the sum of squares over the channels
 SHADOW, SHADOW_COUNTS = 0.4, 0.25  # how much a shadow darkens at most; its weight
 EDGE, SMEAR = 0.4, 5  # share of the contrast nearby; pixels
@@ -57,9 +59,11 @@ def matte(image: Image, pose: Pose, backdrop: Image | None = None) -> Matte:
     contrast = _contrast(image, backdrop, pose)
     outside = contrast[~room]
     noise = float(np.median(outside)) if len(outside) else 0.0
-    found = (contrast > max(LEAST_CONTRAST, NOISES * noise)) & room
+    least = max(LEAST_CONTRAST, NOISES * noise)
+    found = (contrast > least) & room
     found &= _unsmeared(found, contrast)
-    trunk = {name: axis for name, axis in pose.axes.items() if name in ("torso", "skirt")}
+    found |= (contrast > AT_BONES * least) & core
+    trunk = {name: axis for name, axis in pose.axes.items() if name in TRUNK}
     body = capsules(replace(pose, axes=trunk), size, CORE)
     mask = _filled(_connected(found | body, core), pose)
     return Matte(mask, np.where(_grown(mask, pose)[..., None], backdrop, image))
