@@ -14,7 +14,7 @@ from mrfashion.errors import ItemError
 from mrfashion.media import decode, read_frames, write_clip
 from mrfashion.references import ReferenceConfig, reference_candidates
 from mrfashion.shot import KeptShot
-from mrfashion.shots.content import ContentCuts
+from mrfashion.shots.runs import ShotDetector
 from mrfashion.survey import survey
 
 
@@ -26,7 +26,7 @@ def hash_source(path: Path) -> dict[str, Any]:
         raise ItemError("source.unreadable", error.strerror or "", retryable=True) from None
 
 
-def survey_source(job: tuple[Path, str], detector: ContentCuts) -> dict[str, Any]:
+def survey_source(job: tuple[Path, str], detector: ShotDetector) -> dict[str, Any]:
     """(video, its sha256) => its shots, measured."""
     path, digest = job
     return survey(path, digest, detector)

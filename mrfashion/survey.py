@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mrfashion.filters.verdict import Shot
 from mrfashion.media import VideoInfo, decode, probe
-from mrfashion.shots.content import ContentCuts
+from mrfashion.shots.runs import ShotDetector
 
 SIDE_PX = 256  # sharpness is measured at one size, or it would grow with resolution
 FROZEN_LEVELS = 0.05  # mean luma difference to the frame before, below which nothing moved
@@ -43,21 +43,18 @@ def clip_id(source_sha256: str, start_pts: int, end_pts: int, time_base: str) ->
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-def survey(path: Path, source_sha256: str, detector: ContentCuts) -> dict[str, Any]:
+def survey(path: Path, source_sha256: str, detector: ShotDetector) -> dict[str, Any]:
     """Probe, cut and measure a video => JSON of `info`, `frames` and `spans`."""
     info = probe(path)
     pts: list[int] = []
     stats: list[tuple[float, float, float]] = []
-    starts = [0]
-    images = _watched(path, pts, stats)
-    starts += [cut for cut in detector.cuts(images, info.fps) if cut is not None]
-    starts = sorted({start for start in starts if start < len(pts)})
     spans = []
-    for first, after in zip(starts, [*starts[1:], len(pts)], strict=True):
-        last = after - 1
-        name = clip_id(source_sha256, pts[first], pts[last], info.time_base)
-        measured = _measure(stats[first:after])
-        spans.append(asdict(Span(name, first, last, pts[first], pts[last], measured)))
+    for run in detector.shots(_watched(path, pts, stats), info.fps):
+        name = clip_id(source_sha256, pts[run.first], pts[run.last], info.time_base)
+        measured = _measure(stats[run.first : run.last + 1])
+        spans.append(
+            asdict(Span(name, run.first, run.last, pts[run.first], pts[run.last], measured))
+        )
     return {"info": asdict(info), "frames": len(pts), "spans": spans}
 
 
