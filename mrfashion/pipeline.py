@@ -21,6 +21,8 @@ from mrfashion.dataset_writer import Posed, posed_clip
 from mrfashion.environment import RunLog, environment, now_utc
 from mrfashion.errors import ConfigError, InputRefused
 from mrfashion.filters import CLIP_FILTERS, POSE_FILTERS, FilterConfig
+from mrfashion.filters.person import PosedShot
+from mrfashion.filters.verdict import Shot
 from mrfashion.media import VideoInfo
 from mrfashion.poses.sidecar import Sidecar, read_sidecar, sidecar_path
 from mrfashion.posing import SIDECAR, PoseConfig, Poser
@@ -28,7 +30,7 @@ from mrfashion.progress import Progress, silent
 from mrfashion.references import ReferenceConfig
 from mrfashion.samples import SampleConfig
 from mrfashion.shot import KeptShot
-from mrfashion.shots.content import ContentCuts
+from mrfashion.shots import ShotConfig
 from mrfashion.sources import open_source
 from mrfashion.sources.source import Source
 from mrfashion.sources.turntable.clips import TurntableConfig
@@ -44,7 +46,7 @@ class CurateConfig:
     """Settings of every stage; a TOML table of the same name each."""
 
     turntable: TurntableConfig = field(default_factory=TurntableConfig)
-    shots: ContentCuts = field(default_factory=ContentCuts)
+    shots: ShotConfig = field(default_factory=ShotConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
     poses: PoseConfig = field(default_factory=PoseConfig)
     references: ReferenceConfig = field(default_factory=ReferenceConfig)
@@ -167,8 +169,8 @@ class _Run:
 
     def _survey(self, hashed: Sequence[tuple[Source, str]]) -> list[KeptShot]:
         items = [Item(s.source_id, s.source_id, digest, (s.path, digest)) for s, digest in hashed]
-        work = partial(survey_source, detector=self.config.shots)
-        values = self._run("survey", 1, to_dict(self.config.shots), work, items)
+        work = partial(survey_source, detector=self.config.shots.chosen())
+        values = self._run("survey", 2, to_dict(self.config.shots), work, items)
         return [
             KeptShot(source, digest, value["frames"], VideoInfo(**value["info"]), Span(**span))
             for source, digest in hashed
@@ -178,23 +180,8 @@ class _Run:
 
     def _filter(self, shots: Sequence[KeptShot]) -> list[KeptShot]:
         """Pure, from stored measurements: a changed threshold costs no decoding."""
-        kept = []
-        for shot in shots:
-            for name in CLIP_FILTERS:
-                verdict = getattr(self.config.filters, name).judge(shot_of(shot.info, shot.span))
-                if not verdict.kept:
-                    self._reject(
-                        shot.span.clip_id,
-                        shot.source,
-                        f"filter.{name}",
-                        verdict.reason,
-                        verdict.measured,
-                        verdict.threshold,
-                    )
-                    break
-            else:
-                kept.append(shot)
-        return kept
+        seen = [(shot, shot_of(shot.info, shot.span)) for shot in shots]
+        return [shot for shot, measured in seen if self._passes(CLIP_FILTERS, shot, measured)]
 
     def _posable(self, shots: Sequence[KeptShot]) -> list[tuple[KeptShot, str]]:
         """Shots whose keypoints can be had, and from where: asked before any encoding."""
@@ -243,8 +230,14 @@ class _Run:
         return posed
 
     def _has_person(self, shot: KeptShot, sidecar: Sidecar) -> bool:
-        for name in POSE_FILTERS:
-            verdict = getattr(self.config.filters, name).judge(sidecar.keypoints)
+        height, width = shot.size
+        seen = PosedShot(sidecar.keypoints, shot.info.fps, width, height, sidecar.people)
+        return self._passes(POSE_FILTERS, shot, seen)
+
+    def _passes(self, names: Sequence[str], shot: KeptShot, seen: Shot | PosedShot) -> bool:
+        """Judge by each filter in turn; the first that drops the shot is its reason."""
+        for name in names:
+            verdict = getattr(self.config.filters, name).judge(seen)
             if not verdict.kept:
                 self._reject(
                     shot.span.clip_id,

@@ -11,6 +11,11 @@ from mrfashion.poses.sidecar import Sidecar, sidecar_path, write_sidecar
 from mrfashion.views import view_of
 
 FRAMES, HEIGHT, WIDTH, FPS = 24, 64, 48, 12.0
+BODY_XY = (
+    (10, 5), (11, 4), (9, 4), (13, 4), (7, 4),  # nose, eyes, ears; the person's left first
+    (14, 12), (6, 12), (16, 20), (4, 20), (16, 27), (4, 27),  # shoulders, elbows, wrists
+    (12, 28), (8, 28), (13, 39), (7, 39), (13, 48), (7, 48),  # hips, knees, ankles
+)  # fmt: skip
 COLOUR = {"front": 200, "facing-right": 150, "facing-left": 100, "back": 50}
 
 
@@ -20,15 +25,21 @@ def turning_clip(offset_deg: float, hue: int) -> tuple[np.ndarray, np.ndarray, n
         [(offset_deg + 360 * i / FRAMES + 180) % 360 - 180 for i in range(FRAMES)], np.float32
     )
     frames = np.full((FRAMES, HEIGHT, WIDTH, 3), 230, np.uint8)
-    keypoints = np.full((FRAMES, 133, 3), np.nan, np.float32)
-    keypoints[..., 2] = 0
+    keypoints = np.empty((FRAMES, 133, 3), np.float32)
     for i in range(FRAMES):
         left = 12 + abs(i % 16 - 8)
         frames[i, 8:58, left : left + 20] = (COLOUR[view_of(yaw[i])], hue, 90)
         frames[i, 20:30, left + 4 : left + 10] = (hue, 20, COLOUR[view_of(yaw[i])])
-        for k in range(17):
-            keypoints[i, k] = (left + 2 + k, 10 + 2.5 * k, 1.0)
+        keypoints[i] = body_at(left, 8, 1.0)
     return frames, keypoints, yaw
+
+
+def body_at(left: float, top: float, score: float) -> np.ndarray:
+    """133 3: a body of plausible proportions in a block of 20 by 50 px; its head at the top."""
+    body = np.full((133, 3), np.nan, np.float32)
+    body[:, 2] = 0
+    body[:17] = [(left + x, top + y, score) for x, y in BODY_XY]
+    return body
 
 
 def write_footage(

@@ -20,13 +20,16 @@ from mrfashion.pipeline import CurateConfig, Summary, curate
 from mrfashion.poses.sidecar import SUFFIX, Sidecar, read_sidecar, sidecar_path, write_sidecar
 from mrfashion.posing import PoseConfig
 from mrfashion.samples import SampleConfig
+from mrfashion.shots import ShotConfig
 from mrfashion.shots.content import ContentCuts
 from mrfashion.splits import SplitConfig
 from mrfashion.verification import verify
 from tests.footage import FRAMES, turning_clip, write_footage
 
 CONFIG = CurateConfig(
-    shots=ContentCuts(threshold=60.0),  # the block changes its colour with its view
+    shots=ShotConfig(
+        content=ContentCuts(threshold=60.0)
+    ),  # the block changes its colour with its view
     filters=FilterConfig(resolution=Resolution(min_side_px=48), sharpness=Sharpness(1.0)),
     poses=PoseConfig(use="sidecar"),
     splits=SplitConfig(0.4, 0.2, 0.4),
@@ -81,7 +84,7 @@ def test_every_input_ends_in_exactly_one_table(
     assert rejected == {
         "shop/copy.mp4": ("duplicates", "exact copy"),
         "shop/no_sidecar.mp4": ("poses", "no keypoints"),
-        "shop/nobody.mp4": ("filter.person", "no person found"),
+        "shop/nobody.mp4": ("filter.present", "no person found"),
         "shop/notes.txt": ("sources", "not a video"),
         "shop/short.mp4": ("filter.duration", "too short"),
     }

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mrfashion.filters.poses import PersonPresent
+from mrfashion.filters.person import (
+    InFrame,
+    LargeEnough,
+    Present,
+    Proportions,
+    Single,
+    Steady,
+    WholeBody,
+)
 from mrfashion.filters.technical import (
     Brightness,
     Duration,
@@ -15,7 +23,15 @@ from mrfashion.filters.technical import (
 )
 
 CLIP_FILTERS = ("duration", "frame_rate", "resolution", "brightness", "sharpness", "motion")
-POSE_FILTERS = ("person",)
+POSE_FILTERS = (
+    "present",
+    "large_enough",
+    "single",
+    "steady",
+    "whole_body",
+    "in_frame",
+    "proportions",
+)
 
 
 @dataclass(frozen=True)
@@ -28,4 +44,10 @@ class FilterConfig:
     brightness: Brightness = field(default_factory=Brightness)
     sharpness: Sharpness = field(default_factory=Sharpness)
     motion: Motion = field(default_factory=Motion)
-    person: PersonPresent = field(default_factory=PersonPresent)
+    present: Present = field(default_factory=Present)
+    large_enough: LargeEnough = field(default_factory=LargeEnough)
+    single: Single = field(default_factory=Single)
+    steady: Steady = field(default_factory=Steady)
+    whole_body: WholeBody = field(default_factory=WholeBody)
+    in_frame: InFrame = field(default_factory=InFrame)
+    proportions: Proportions = field(default_factory=Proportions)
