@@ -9,7 +9,6 @@ from mrfashion.filters.verdict import Shot
 from mrfashion.media import VideoInfo, write_clip
 from mrfashion.shots.content import ContentCuts
 from mrfashion.survey import Span, clip_id, shot_of, survey
-from tests.footage import turning_clip
 
 GOOD = Shot(512, 768, 25.0, 100, {"luma": 120.0, "sharpness": 500.0, "frozen": 0.0})
 

@@ -55,9 +55,7 @@ def _openpose_frame(path: Path) -> NDArray[np.float32]:
     people = frame.get("people") if isinstance(frame, dict) else None
     if not isinstance(people, list):
         raise InputRefused(f"{path}: has no list `people`; OpenPose's output format is needed")
-    found = [_person(person, path) for person in people]
-    if not found:
-        return _missing(1)[0]
+    found = [_person(person, path) for person in people] or [_missing(1)[0]]
     surest: NDArray[np.float32] = max(found, key=lambda person: float(person[:17, 2].sum()))
     return surest
 
