@@ -10,7 +10,6 @@ import io
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -30,6 +29,7 @@ from mrfashion.__main__ import build_app, run
 from mrfashion.errors import ExitCode, InputRefused, UnknownNameError
 from mrfashion.media import probe, read_frames
 from tests.conftest import write_dataset
+from tests.markup import Tags
 from tests.run_folders import exact, noisy, write_runs
 from tests.study_sheets import fill_csv
 
@@ -63,25 +63,6 @@ def site(runs: Path) -> Path:
     page = report(runs, runs.parent / "site").page
     assert page is not None
     return page.parent
-
-
-class Tags(HTMLParser):
-    """Tags with their attributes, and the text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 @pytest.fixture(scope="module")
