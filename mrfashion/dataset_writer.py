@@ -59,9 +59,13 @@ class Posed:
         return read_sidecar(self.path)
 
 
-def posed_clip(shot: KeptShot, clip: dict[str, Any], origin: str, path: Path) -> Posed:
-    """A clip with the yaw its keypoints tell, or the sidecar's own where it brings one."""
-    sidecar = read_sidecar(path)
+def posed_clip(
+    shot: KeptShot, clip: dict[str, Any], origin: str, path: Path, sidecar: Sidecar
+) -> Posed:
+    """A clip with the yaw its keypoints tell, or the sidecar's own where it brings one.
+
+    `sidecar` is what `path` holds.
+    """
     yaw, confidence = _yaw(sidecar)
     box = _box(sidecar.keypoints.reshape(-1, 3))
     known = tuple(0.0 if value is None else value for value in box)

@@ -108,30 +108,42 @@ def write_clip(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf:
         # Without it 1 to 10 % of encodes differ when several run at once (x264's mbtree).
         "x264-params": "cpu-independent=1",
     }
-    return _encode(path, frames, fps, "libx264", "yuv420p", options)
+    return _encode(path, frames, fps, _Encoding("libx264", "yuv420p", options))
 
 
 def write_lossless(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> int:
     """Encode FFV1 in Matroska, which gives back every value => frames written."""
-    return _encode(path, frames, fps, "ffv1", "bgr0", {"level": "3", "slicecrc": "1"})
+    return _encode(path, frames, fps, _Encoding("ffv1", "bgr0", {"level": "3", "slicecrc": "1"}))
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """How frames are encoded; the one with 4:2:0 chroma is the one in BT.709."""
+
+    codec: str
+    pixels: str
+    options: dict[str, str]
+
+    @property
+    def subsampled(self) -> bool:
+        return self.pixels == "yuv420p"
+
+    @property
+    def muxing(self) -> dict[str, str]:
+        faststart = {"movflags": "+faststart"} if self.subsampled else {}
+        return {"fflags": "+bitexact"} | faststart
 
 
 def _encode(
-    path: Path,
-    frames: Iterable[NDArray[np.uint8]],
-    fps: float,
-    codec: str,
-    pixels: str,
-    options: dict[str, str],
+    path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, encoding: _Encoding
 ) -> int:
     av = _av()
-    muxing = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if codec == "libx264" else {})
     with atomic_path(path) as temporary:
         try:
-            with av.open(str(temporary), "w", options=muxing) as container:
-                return _mux(container, frames, fps, codec, pixels, options)
+            with av.open(str(temporary), "w", options=encoding.muxing) as container:
+                return _mux(container, frames, fps, encoding)
         except av.FFmpegError as error:
-            text = f"{path.name}: {codec} could not write it: {error.strerror}"
+            text = f"{path.name}: {encoding.codec} could not write it: {error.strerror}"
             raise ItemError("encode.failed", text) from None
 
 
@@ -139,19 +151,18 @@ def _mux(
     container: OutputContainer,
     frames: Iterable[NDArray[np.uint8]],
     fps: float,
-    codec: str,
-    pixels: str,
-    options: dict[str, str],
+    encoding: _Encoding,
 ) -> int:
     av = _av()
-    bt709 = {"dst_colorspace": "ITU709"} if pixels == "yuv420p" else {}
+    bt709 = {"dst_colorspace": "ITU709"} if encoding.subsampled else {}
     stream: Any = None
     count = 0
     for image in frames:
         if stream is None:
-            stream = _stream(container, image, fps, codec, pixels, options)
+            stream = _stream(container, image, fps, encoding)
         image = np.ascontiguousarray(image[: stream.height, : stream.width])
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixels, **bt709)
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        frame = frame.reformat(format=encoding.pixels, **bt709)
         # Without these the rate control reads timestamps nobody set, and bytes differ by run.
         frame.pts, frame.time_base = count, 1 / stream.codec_context.framerate
         container.mux(stream.encode(frame))
@@ -163,20 +174,15 @@ def _mux(
 
 
 def _stream(
-    container: OutputContainer,
-    image: NDArray[np.uint8],
-    fps: float,
-    codec: str,
-    pixels: str,
-    options: dict[str, str],
+    container: OutputContainer, image: NDArray[np.uint8], fps: float, encoding: _Encoding
 ) -> Any:
     rate = Fraction(fps).limit_denominator(1001)
-    stream: Any = container.add_stream(codec, rate=rate, options=options)
-    even = 2 if pixels == "yuv420p" else 1
+    stream: Any = container.add_stream(encoding.codec, rate=rate, options=encoding.options)
+    even = 2 if encoding.subsampled else 1
     stream.height, stream.width = (side // even * even for side in image.shape[:2])
-    stream.pix_fmt = pixels
+    stream.pix_fmt = encoding.pixels
     stream.codec_context.thread_count = 1
-    if pixels == "yuv420p":
+    if encoding.subsampled:
         from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
         stream.codec_context.colorspace = Colorspace.ITU709

@@ -7,6 +7,7 @@ sources -> survey (shots, measurements) -> filters -> clips -> poses -> referenc
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -123,7 +124,8 @@ class _Run:
         shots = self._posable(self._filter(self._survey(self._hash(sources))))
         posed = self._pose(shots, self._encode([shot for shot, _ in shots]))
         references = self._references(posed)
-        estimators = {p.origin: self.poser.settings(p.origin) for p in posed}
+        origins = {clip.origin for clip in posed}
+        estimators = {origin: self.poser.settings(origin) for origin in origins}
         dataset_writer.write(self.root, self.config, posed, references, estimators, self.summary)
         return self.summary
 
@@ -199,11 +201,13 @@ class _Run:
 
     def _encode(self, shots: Sequence[KeptShot]) -> dict[str, dict[str, Any]]:
         """Clip id => its file's path, sha256, frames and size."""
-        items = []
-        for source_id in dict.fromkeys(shot.source.source_id for shot in shots):
-            of_source = [shot for shot in shots if shot.source.source_id == source_id]
-            ids = [shot.span.clip_id for shot in of_source]
-            items.append(Item(source_id, source_id, ids, of_source))
+        by_source: dict[str, list[KeptShot]] = defaultdict(list)
+        for shot in shots:
+            by_source[shot.source.source_id].append(shot)
+        items = [
+            Item(source_id, source_id, [shot.span.clip_id for shot in of_source], of_source)
+            for source_id, of_source in by_source.items()
+        ]
         work = partial(encode_clips, root=self.root, crf=self.config.crf)
         values = self._run("clips", 1, self.config.crf, work, items)
         return {
@@ -225,8 +229,9 @@ class _Run:
             if value := values.get(item.item_id):
                 shot, origin = item.payload
                 path = self.root / value["path"]
-                if self._has_person(shot, read_sidecar(path)):
-                    posed.append(posed_clip(shot, clips[item.item_id], origin, path))
+                sidecar = read_sidecar(path)
+                if self._has_person(shot, sidecar):
+                    posed.append(posed_clip(shot, clips[item.item_id], origin, path, sidecar))
         return posed
 
     def _has_person(self, shot: KeptShot, sidecar: Sidecar) -> bool:

@@ -34,14 +34,13 @@ def survey_source(job: tuple[Path, str], detector: ShotDetector) -> dict[str, An
 
 def encode_clips(shots: Sequence[KeptShot], root: Path, crf: int) -> dict[str, Any]:
     """Write the kept shots of one source in one pass over it."""
-    frames = enumerate(frame.image for frame in decode(shots[0].source.path))
+    frames = (frame.image for frame in decode(shots[0].source.path))
     clips, files = {}, {}
     position = 0
     for shot in sorted(shots, key=lambda shot: shot.span.first):
         skip, count = shot.span.first - position, shot.span.frames
-        images = (image for _, image in islice(frames, skip, skip + count))
         path = root / shot.path
-        written = write_clip(path, images, shot.info.fps, crf)
+        written = write_clip(path, islice(frames, skip, skip + count), shot.info.fps, crf)
         if written != count:
             raise ItemError("decode.truncated", f"{written} of {count} frames could be read")
         position = shot.span.last + 1
