@@ -8,7 +8,6 @@ concatenating their `generations.jsonl` and copying their `videos/` together.
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +22,7 @@ from mrfashion.artefacts import (
     canonical_json,
     content_hash,
     inside,
+    read_object,
     sha256_file,
     write_json,
 )
@@ -224,10 +224,7 @@ def _read(row: dict[str, Any], task_hash: str, runs: Path) -> Generation:
 def _read_entrants(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputRefused(f"{path} is no JSON: {error}; restore it") from None
-    if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
+    values = read_object(path, "restore it")
+    if not all(isinstance(identity, dict) for identity in values.values()):
         raise InputRefused(f"{path} does not map names to identities; restore it")
     return values

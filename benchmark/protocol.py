@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -12,7 +11,7 @@ from typing import Any
 
 from benchmark.conditions import conditions_hash
 from benchmark.reduction import Rule, as_rule
-from mrfashion.artefacts import content_hash, write_json
+from mrfashion.artefacts import content_hash, read_object, write_json
 from mrfashion.config import from_dict, to_dict
 from mrfashion.errors import ConfigError, InputRefused, UnknownNameError
 from mrfashion.manifest import Dataset
@@ -117,13 +116,8 @@ def save_task(runs: Path, task: Task) -> None:
 def load_task(runs: Path) -> Task:
     """Read `task.json`; InputRefused if it is missing, damaged or was edited."""
     path = runs / TASK_FILE
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputRefused(f"{path} does not exist; run `mrfashion generate` first") from None
-    except ValueError as error:
-        raise InputRefused(f"{path} is no JSON: {error}; restore it") from None
-    if not isinstance(values, dict) or values.pop("schema_version", None) != TASK_VERSION:
+    values = read_object(path, "run `mrfashion generate` first")
+    if values.pop("schema_version", None) != TASK_VERSION:
         raise InputRefused(f"{path} is no task of version {TASK_VERSION}; use the release's own")
     promised = values.pop("task_hash", None)
     try:

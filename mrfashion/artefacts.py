@@ -79,6 +79,19 @@ def write_json(path: Path, value: object) -> None:
     write_atomic(path, text + "\n")
 
 
+def read_object(path: Path, missing: str) -> dict[str, Any]:
+    """The JSON object in a file of ours; InputRefused (`missing`: what to do) where it is none."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputRefused(f"{path} does not exist; {missing}") from None
+    except ValueError as error:
+        raise InputRefused(f"{path} is no JSON: {error}; restore it") from None
+    if not isinstance(values, dict):
+        raise InputRefused(f"{path} holds no JSON object; restore it")
+    return values
+
+
 def sweep_temporaries(folder: Path) -> None:
     """Remove what a killed run left half written below `folder`; call it under the lock."""
     for path in folder.rglob(".*.*-*"):

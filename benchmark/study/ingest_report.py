@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from benchmark.study.check import Finding
-from benchmark.study.key import read_object
-from mrfashion.artefacts import write_json
+from mrfashion.artefacts import read_object, write_json
 from mrfashion.config import from_dict
 from mrfashion.errors import ConfigError, InputRefused
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from mrfashion.artefacts import canonical_json, write_json
+from mrfashion.artefacts import canonical_json, read_object, write_json
 from mrfashion.config import from_dict
 from mrfashion.errors import ConfigError, InputRefused
 
@@ -128,19 +126,6 @@ def load_key(root: Path) -> Key:
     if again != key:
         raise InputRefused(f"{path} was edited: its ids are not those of its names; restore it")
     return key
-
-
-def read_object(path: Path, missing: str) -> dict[str, Any]:
-    """The JSON object in a file of ours; InputRefused where there is none."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputRefused(f"{path} does not exist; {missing}") from None
-    except ValueError as error:
-        raise InputRefused(f"{path} is no JSON: {error}; restore it") from None
-    if not isinstance(values, dict):
-        raise InputRefused(f"{path} holds no JSON object; restore it")
-    return values
 
 
 def _shown(clip: KeyClip) -> Shown:

@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from benchmark.study.key import Key, KeyClip, read_object
-from mrfashion.artefacts import content_hash, write_json
+from benchmark.study.key import Key, KeyClip
+from mrfashion.artefacts import content_hash, read_object, write_json
 from mrfashion.config import from_dict
 from mrfashion.errors import ConfigError, InputRefused
 
