@@ -127,11 +127,11 @@ class Dataset:
 
     def _row(self, table: Table[Row], part: str, clip_id: str) -> Row | None:
         index = self._groups(table, part).get(clip_id)
-        return None if index is None else table.read_group(self.root / part, index)[0]
+        return None if index is None else table.open(self.root / part).group(index)[0]
 
     def _groups(self, table: Table[Any], part: str) -> dict[str, int]:
         if part not in self._indices:
-            ids = table.column(self.root / part, "clip_id")
+            ids = table.open(self.root / part).column("clip_id")
             self._indices[part] = {clip_id: index for index, clip_id in enumerate(ids)}
         return self._indices[part]
 

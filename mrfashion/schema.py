@@ -1,7 +1,7 @@
 """Tables on disk: one frozen dataclass a row, from which the Parquet schema is derived.
 
-Raising a table's version needs a migration here and an example file of the old version in
-`tests/historic/`, which a test loads.
+Raising a table's version needs a migration from the last one, in the table's `migrations`, and
+keeps the example file of the old version in `tests/historic/`, which a test loads.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +22,8 @@ from mrfashion.artefacts import atomic_path
 from mrfashion.errors import SchemaError
 
 Row = TypeVar("Row")
+# One row as Parquet holds it: a tuple is a list, a dictionary a list of {"name", "value"}.
+Record = dict[str, Any]
 ARROW = {
     str: pa.string(),
     int: pa.int64(),
@@ -41,6 +43,13 @@ class Table(Generic[Row]):
     row: type[Row]
     sort: tuple[str, ...]
     streamed: bool = False  # a row group a row: random access, and one row in memory
+    # Old version => what turns its record into one of the next version.
+    migrations: Mapping[int, Callable[[Record], Record]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        oldest = self.version - len(self.migrations)
+        if sorted(self.migrations) != list(range(oldest, self.version)):
+            raise ValueError(f"table {self.name}: a migration to {self.version} is missing")
 
     def arrow_schema(self) -> pa.Schema:
         """Parquet schema derived from the row's annotations."""
@@ -79,57 +88,103 @@ class Table(Generic[Row]):
             last = self._place(row)
             yield [row]
 
+    def open(self, path: Path) -> TableFile[Row]:
+        """A file, of an earlier version too, held open; SchemaError if it is none of this table."""
+        return TableFile(self, path)
+
     def read(self, path: Path) -> list[Row]:
-        """Rows of a file; SchemaError if it is another table, version or damaged."""
-        return self._rows(self._open(path).read())
-
-    def read_group(self, path: Path, index: int) -> list[Row]:
-        """Rows of one row group, without reading the others."""
-        return self._rows(self._open(path).read_row_group(index))
-
-    def column(self, path: Path, name: str) -> list[Any]:
-        """One column, without reading the others."""
-        values: list[Any] = self._open(path).read(columns=[name]).column(name).to_pylist()
-        return values
+        """Rows of a file."""
+        return self.open(path).rows()
 
     def metadata(self, path: Path) -> dict[str, Any]:
         """What `write` was given as metadata, with the table's name and version."""
-        return _header(self._open(path), path)
+        return self.open(path).header
 
-    def _open(self, path: Path) -> pq.ParquetFile:
+
+class TableFile(Generic[Row]):
+    """One Parquet file of a table, its footer read once. Not thread-safe, and not picklable."""
+
+    def __init__(self, table: Table[Row], path: Path) -> None:
+        self.table, self.path = table, path
         try:
-            file = pq.ParquetFile(path)
+            self._file = pq.ParquetFile(path)
         except FileNotFoundError:
             raise SchemaError(f"{path} does not exist; run the step that writes it") from None
         except (pa.ArrowInvalid, OSError) as error:
             raise SchemaError(f"{path} is not a whole Parquet file: {error}") from None
-        header = _header(file, path)
-        got = header.get("table"), header.get("schema_version")
-        if got != (self.name, self.version):
-            raise SchemaError(
-                f"{path} holds table {got[0]!r} version {got[1]!r}; this program reads "
-                f"{self.name!r} version {self.version}. Use the release that wrote it, or redo it"
-            )
-        if not file.schema_arrow.equals(self.arrow_schema()):
-            raise SchemaError(f"{path}: columns differ from table {self.name!r}; redo the step")
-        return file
+        self.header = _header(self._file, path)
+        self._steps = self._migrations()
+        if not self._steps and not self._file.schema_arrow.equals(table.arrow_schema()):
+            raise SchemaError(f"{path}: columns differ from table {table.name!r}; redo the step")
+
+    def rows(self) -> list[Row]:
+        """All rows."""
+        return self._rows(self._load(self._file.read))
+
+    def group(self, index: int) -> list[Row]:
+        """Rows of one row group, without reading the others."""
+        return self._rows(self._load(lambda names: self._file.read_row_group(index, names)))
+
+    def column(self, name: str) -> list[Any]:
+        """One column; in a file of this version, without reading the others."""
+        values: list[Any] = self._load(self._file.read, [name]).column(name).to_pylist()
+        return values
+
+    def _migrations(self) -> list[Callable[[Record], Record]]:
+        """What brings the file's records to the table's version, in order."""
+        table, name, version = self.table, self.header.get("table"), self.header["schema_version"]
+        oldest = min([table.version, *table.migrations])
+        if name == table.name and oldest <= version <= table.version:
+            return [table.migrations[old] for old in range(version, table.version)]
+        newer = name == table.name and version > table.version
+        raise SchemaError(
+            f"{self.path} holds table {name!r} version {version}; this program reads "
+            f"{table.name!r} versions {oldest} to {table.version}. "
+            + ("Upgrade mrfashion" if newer else "Use the release that wrote it, or redo the step")
+        )
+
+    def _load(
+        self, read: Callable[[list[str] | None], pa.Table], names: list[str] | None = None
+    ) -> pa.Table:
+        """Columns as this version has them, all of them for None; a migration needs all."""
+        try:
+            if not self._steps:
+                return read(names)
+            records = read(None).to_pylist()
+            for step in self._steps:
+                records = [step(record) for record in records]
+            return _typed(records, self.table.arrow_schema())
+        except (LookupError, TypeError, ValueError, OSError) as error:  # and so Arrow's own
+            raise SchemaError(f"{self.path} is damaged: {error!r}; restore it") from None
 
     def _rows(self, table: pa.Table) -> list[Row]:
-        builders = {f.name: _builder(self.row, f.name) for f in _fields(self.row)}
+        row = self.table.row
+        builders = {f.name: _builder(row, f.name) for f in _fields(row)}
         return [
-            self.row(**{name: build(record[name]) for name, build in builders.items()})
+            row(**{name: build(record[name]) for name, build in builders.items()})
             for record in table.to_pylist()
         ]
+
+
+def _typed(records: list[Record], schema: pa.Schema) -> pa.Table:
+    """Records => a table; ValueError or TypeError where a column is missing, extra or wrong."""
+    for record in records:
+        if set(record) != set(schema.names):
+            raise ValueError(f"columns are {sorted(record)}; needed: {sorted(schema.names)}")
+        for column in schema:
+            if record[column.name] is None and not column.nullable:
+                raise ValueError(f"{column.name} is null")
+    return pa.Table.from_pylist(records, schema)
 
 
 def _header(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
     try:
         header = json.loads((file.schema_arrow.metadata or {})[METADATA_KEY])
+        if isinstance(header, dict) and type(header["schema_version"]) is int:
+            return header
     except (KeyError, ValueError):
-        raise SchemaError(
-            f"{path} was not written by mrfashion: it has no schema version"
-        ) from None
-    return header if isinstance(header, dict) else {}
+        pass
+    raise SchemaError(f"{path} was not written by mrfashion: it has no schema version")
 
 
 def _fields(row: type) -> Sequence[dataclasses.Field[Any]]:
