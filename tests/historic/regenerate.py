@@ -11,9 +11,13 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmark import results
 from benchmark.study import ratings
 from mrfashion import tables
+from mrfashion.generation import KEYPOINTS, Keypoints
+from mrfashion.poses.cache import pack
 from mrfashion.schema import Table
 
 HERE = Path(__file__).parent
@@ -26,9 +30,23 @@ TABLES: list[Table[Any]] = [
 
 
 def any_row(row: type) -> Any:
-    """A row with some value in every column."""
+    """A row with some value in every column; keypoints are packed ones, for they are repacked."""
     hints = typing.get_type_hints(row)
-    return row(**{field.name: _any(hints[field.name]) for field in dataclasses.fields(row)})
+    made = row(**{field.name: _any(hints[field.name]) for field in dataclasses.fields(row)})
+    if isinstance(made, tables.KeypointRow):
+        xy, score = pack(any_keypoints(made.frames))
+        made = dataclasses.replace(made, xy=xy, score=score)
+    return made
+
+
+def any_keypoints(frames: int) -> Keypoints:
+    """Keypoints on the grid they are stored on, some missing, some far outside the frame."""
+    index = np.arange(frames * KEYPOINTS).reshape(frames, KEYPOINTS)
+    level = index * 37 % 256
+    xy = [(index * 97 % 4000) / 8 - 20, (index * 89 % 60000) / 8 - 4000]
+    keypoints = np.stack([*xy, level / 255], axis=-1).astype(np.float32)
+    keypoints[level == 0] = (np.nan, np.nan, 0)
+    return keypoints
 
 
 def _any(hint: Any) -> Any:
