@@ -7,17 +7,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-import numpy as np
-from numpy.typing import NDArray
-
-from benchmark.metrics.spec import REGIONS, FrameScore, Image, Metric
+from benchmark.garment import garment_box
+from benchmark.metrics.spec import (
+    FOREGROUND,
+    GARMENT,
+    ClipContext,
+    FramePair,
+    Image,
+    Metric,
+    Values,
+)
 from mrfashion.errors import ItemError
 from mrfashion.views import VIEWS
 
 ALL, UNDETERMINED = "all", "undetermined"
-STRATA = (ALL, *VIEWS, UNDETERMINED)
+BACK_GAP = "back-gap"  # not frames: front minus back of the same clip, positive where back is worse
+STRATA = (ALL, *VIEWS, UNDETERMINED, BACK_GAP)
 NO_MASK = "the target's source brought no foreground mask"
-EMPTY_MASK = "no frame has foreground to measure"
+EMPTY = {
+    FOREGROUND: "no frame has foreground to measure",
+    GARMENT: "no frame has shoulders and hips to place the garment by",
+}
+NO_FRAME = "no frame to measure it on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,35 +46,57 @@ class StratumScore:
 
 
 def score_clip(
+    context: ClipContext,
     target: Iterable[Image],
     generated: Iterable[Image],
-    masks: NDArray[np.bool_] | None,  # f h w
-    views: Sequence[str | None],
     metrics: Sequence[Metric],
 ) -> list[StratumScore]:
     """Every metric, region and stratum of a clip; ItemError where the videos do not match."""
-    per_frame: list[list[FrameScore]] = []
+    at_work = [metric.start(context) for metric in metrics]
+    for pair in _pairs(context, target, generated):
+        for measure in at_work:
+            measure.update(pair)
+    return [
+        score
+        for metric, measure in zip(metrics, at_work, strict=True)
+        for score in _scores(metric, measure.result(), context)
+    ]
+
+
+def _pairs(
+    context: ClipContext, target: Iterable[Image], generated: Iterable[Image]
+) -> Iterable[FramePair]:
+    asked = len(context.views)
     for number, (a, b) in enumerate(zip_longest(target, generated)):
-        if a is None or b is None or number == len(views):
+        if a is None or b is None or number == asked:
             got = f"{number}" if b is None else f"more than {number}"
-            raise ItemError("score.length", f"the video has {got} frames; asked: {len(views)}")
+            raise ItemError("score.length", f"the video has {got} frames; asked: {asked}")
         if a.shape != b.shape:
             got, need = (f"{x.shape[1]}x{x.shape[0]}" for x in (b, a))
             raise ItemError("score.size", f"frame {number} is {got}; the target is {need}")
-        mask = None if masks is None else masks[number]
-        per_frame.append([metric.measure(a, b, mask) for metric in metrics])
-    return [
-        _stratum(metric, region, stratum, [per_frame[f][m] for f in frames], masks is not None)
-        for m, metric in enumerate(metrics)
-        for region in REGIONS
-        for stratum, frames in frames_by_stratum(views).items()
-    ]
+        mask = None if context.masks is None else context.masks[number]
+        size = (a.shape[0], a.shape[1])
+        pose = None if context.keypoints is None else context.keypoints[number]
+        yield FramePair(a, b, number, mask, None if pose is None else garment_box(pose, size))
+
+
+def _scores(metric: Metric, values: Values, context: ClipContext) -> Iterable[StratumScore]:
+    for region in metric.spec.regions:
+        of_region = values[region]
+        if len(of_region) != len(context.views):
+            raise AssertionError(f"{metric.spec.name} has {len(of_region)} of {len(context.views)}")
+        by_stratum = {
+            stratum: _stratum(metric, region, stratum, [of_region[f] for f in frames], context)
+            for stratum, frames in frames_by_stratum(context.views).items()
+        }
+        yield from by_stratum.values()
+        yield from _back_gap(metric, by_stratum)
 
 
 def frames_by_stratum(views: Sequence[str | None]) -> dict[str, list[int]]:
     """Frame numbers of all frames and of each view that is present, in a fixed order."""
     frames: dict[str, list[int]] = {ALL: list(range(len(views)))}
-    for stratum in STRATA[1:]:
+    for stratum in (*VIEWS, UNDETERMINED):
         of_view = [i for i, view in enumerate(views) if (view or UNDETERMINED) == stratum]
         if of_view:
             frames[stratum] = of_view
@@ -71,18 +104,20 @@ def frames_by_stratum(views: Sequence[str | None]) -> dict[str, list[int]]:
 
 
 def _stratum(
-    metric: Metric, region: str, stratum: str, frames: Sequence[FrameScore], masked: bool
+    metric: Metric,
+    region: str,
+    stratum: str,
+    found: Sequence[float | None],
+    context: ClipContext,
 ) -> StratumScore:
     spec = metric.spec
-    found = [getattr(frame, region) for frame in frames]
-    values: list[float] = [value for value in found if value is not None]
+    values = [value for value in found if value is not None]
     infinite = [value for value in values if math.isinf(value)]
     capped = 0 if spec.cap is None else sum(value >= spec.cap for value in values)
     if spec.cap is not None:
         values = [min(value, spec.cap) for value in values]
     if any(math.isnan(value) for value in values) or (infinite and spec.cap is None):
         raise ItemError("score.not_finite", f"{spec.name} gave a value that is no number")
-    note = None if values else (EMPTY_MASK if masked else NO_MASK)
     return StratumScore(
         metric_id=spec.metric_id(region),
         metric=spec.name,
@@ -91,5 +126,29 @@ def _stratum(
         value=math.fsum(values) / len(values) if values else None,  # exact: order-free
         n=len(values),
         capped=capped,
-        note=note,
+        note=None if values else _why_empty(region, context),
+    )
+
+
+def _why_empty(region: str, context: ClipContext) -> str:
+    if region == FOREGROUND and context.masks is None:
+        return NO_MASK
+    return EMPTY.get(region, NO_FRAME)
+
+
+def _back_gap(metric: Metric, by_stratum: dict[str, StratumScore]) -> Iterable[StratumScore]:
+    """How much worse the clip's back frames score than its front ones, where it has both."""
+    front, back = by_stratum.get("front"), by_stratum.get("back")
+    if front is None or back is None or front.value is None or back.value is None:
+        return
+    sign = 1 if metric.spec.higher_is_better else -1
+    yield StratumScore(
+        metric_id=front.metric_id,
+        metric=front.metric,
+        region=front.region,
+        stratum=BACK_GAP,
+        value=sign * (front.value - back.value),
+        n=front.n + back.n,
+        capped=front.capped + back.capped,
+        note=None,
     )

@@ -37,13 +37,12 @@ def build_request(dataset: Dataset, sample: Sample, task: Task) -> Request:
     fps = asked_fps(dataset, sample)
     if fps < MIN_FPS:
         raise ItemError("request.out_of_range", f"{fps} fps; allowed: {MIN_FPS} and above")
-    indices = _target_indices(sample, clip.frames)
-    keypoints, yaw_deg = _poses(dataset, sample.clip_id)
+    keypoints, yaw_deg = target_poses(dataset, sample)
     return Request(
         sample_id=sample.sample_id,
-        references=_references(dataset, _candidates(dataset, sample)),
-        keypoints=keypoints[indices],
-        yaw_deg=yaw_deg[indices],
+        references=sample_references(dataset, sample),
+        keypoints=keypoints,
+        yaw_deg=yaw_deg,
         frame_size=(clip.height, clip.width),
         fps=fps,
         size=asked_size(dataset, sample, task),
@@ -51,6 +50,18 @@ def build_request(dataset: Dataset, sample: Sample, task: Task) -> Request:
         steps=task.steps,
         guidance=task.guidance,
     )
+
+
+def target_poses(dataset: Dataset, sample: Sample) -> tuple[Keypoints, NDArray[np.float32]]:
+    """Keypoints (f k 3, in pixels of the stored clip) and yaw (f) of a sample's target frames."""
+    indices = _target_indices(sample, dataset.clip(sample.clip_id).frames)
+    keypoints, yaw_deg = _poses(dataset, sample.clip_id)
+    return keypoints[indices], yaw_deg[indices]
+
+
+def sample_references(dataset: Dataset, sample: Sample) -> tuple[Reference, ...]:
+    """A sample's references, in order; ItemError where the dataset lacks one."""
+    return _references(dataset, _candidates(dataset, sample))
 
 
 def request_digest(request: Request) -> str:

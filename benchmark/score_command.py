@@ -31,13 +31,21 @@ def score_command(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Clips at once; by default one a core.")
     ] = None,
+    device: Annotated[str, typer.Option(help="Of learned metrics: cpu, cuda or cuda:N.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Score generated videos; a second run measures only what is new."""
     from benchmark.scoring import score
     from mrfashion.progress import track
 
-    summary = score(runs, dataset_root=dataset, metrics=metric, workers=workers, progress=track)
+    summary = score(
+        runs,
+        dataset_root=dataset,
+        metrics=metric,
+        workers=workers,
+        device=device,
+        progress=track,
+    )
     typer.echo(_json(summary) if as_json else _text(summary))
     if summary.failed:
         raise typer.Exit(ExitCode.SOME_FAILED)
@@ -53,6 +61,7 @@ def _text(summary: Summary) -> str:
         f"{summary.scored} clips scored, {summary.reused} reused, {len(summary.failed)} failed, "
         f"{summary.missing} without a video",
         *(f"  {name}: {reason}" for name, reason in sorted(summary.failed.items())),
+        *(f"{name} not measured: {why}" for name, why in sorted(summary.lacking.items())),
         f"{summary.rows} rows in {summary.path}",
     ]
     return "\n".join(lines)

@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmark.clip_scores import ALL, StratumScore, score_clip
 from benchmark.metrics import METRICS
-from benchmark.metrics.spec import REGIONS, Metric
+from benchmark.metrics.spec import Metric
 from benchmark.protocol import Task, load_task, open_dataset
 from benchmark.results import GENERATIONS, SCORES, Generation, Score
 from benchmark.targets import load_target
@@ -26,7 +25,8 @@ from mrfashion.progress import Progress, silent
 
 JOURNAL_FILE, SCORES_FILE = "scores.jsonl", "scores.parquet"
 GENERATIONS_FILE = "generations.parquet"
-SCORING_VERSION = 1  # raised when the same videos and metrics would give other rows
+SCORING_VERSION = 2  # raised when the same videos and metrics would give other rows
+ERROR_CODES = {HashMismatch: "score.hash_mismatch", UnsafePath: "score.unsafe_path"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Summary:
     reused: int  # measured by an earlier run
     failed: dict[str, str]  # "<entrant>/<sample>" -> why a video could not be scored
     missing: int  # generations that failed: there is no video to score
+    lacking: dict[str, str]  # metric -> why it could not be measured here
     rows: int
     path: Path
 
@@ -51,11 +52,26 @@ class Run:
     dataset: Dataset
     task: Task
     metrics: tuple[Metric, ...]
+    lacking: dict[str, str]  # metric -> what it lacks here, in words
+    device: str
 
     @property
-    def metric_ids(self) -> tuple[str, ...]:
-        """Ids of all metrics and regions, in the order of the columns."""
-        return tuple(m.spec.metric_id(region) for m in self.metrics for region in REGIONS)
+    def able(self) -> tuple[Metric, ...]:
+        """The metrics that can be measured here."""
+        return tuple(m for m in self.metrics if m.spec.name not in self.lacking)
+
+
+@dataclass(frozen=True)
+class Video:
+    """A generated video and, by metric, the journal key of its scores."""
+
+    generation: Generation
+    keys: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Whose video of which sample."""
+        return f"{self.generation.entrant}/{self.generation.sample_id}"
 
 
 def score(
@@ -64,6 +80,7 @@ def score(
     dataset_root: str | Path | None = None,
     metrics: Sequence[str] | None = None,
     workers: int | None = None,
+    device: str = "cpu",
     progress: Progress[Any] = silent,
 ) -> Summary:
     """Score every finished generation of a run folder and write `scores.parquet`.
@@ -72,27 +89,30 @@ def score(
     """
     root = Path(runs_root)
     task = load_task(root)
-    run = Run(root, open_dataset(root, _moved(task, dataset_root)), task, _chosen(metrics))
+    chosen = _chosen(metrics)
+    lacking = {m.spec.name: text for m in chosen if (text := m.missing())}
+    dataset = open_dataset(root, _moved(task, dataset_root))
+    run = Run(root, dataset, task, chosen, lacking, device)
     generations = _generations(root, task)
     with folder_lock(root):
         journal = Journal(root / JOURNAL_FILE)
-        keys, refused = _keys(run, generations)
-        due = {key: g for g in generations if (key := keys.get(_name(g))) and not journal.ok(key)}
+        videos, refused = _videos(run, generations)
+        due = _due(run, videos, journal)
         with _one_thread_a_worker():
             _work(run, journal, due, workers or os.cpu_count() or 1, progress)
-        rows, failed = _rows(run, journal, generations, keys, refused)
-        SCORES.write(
-            root / SCORES_FILE, rows, task_hash=task.task_hash, metric_ids=list(run.metric_ids)
-        )
-    fresh = sum(keys.get(_name(g)) in due and _name(g) not in failed for g in generations)
+        rows, failed = _rows(run, journal, generations, videos, refused)
+        ids = [m.spec.metric_id(region) for m in chosen for region in m.spec.regions]
+        SCORES.write(root / SCORES_FILE, rows, task_hash=task.task_hash, metric_ids=ids)
+    fresh = sum(_fresh(video, due) and video.name not in failed for video in videos.values())
     missing = sum(g.status != "ok" for g in generations)
     return Summary(
         task_hash=task.task_hash,
-        metric_ids=run.metric_ids,
+        metric_ids=tuple(ids),
         scored=fresh,
         reused=len(generations) - missing - len(failed) - fresh,
         failed=failed,
         missing=missing,
+        lacking=lacking,
         rows=len(rows),
         path=root / SCORES_FILE,
     )
@@ -119,74 +139,91 @@ def _chosen(names: Sequence[str] | None) -> tuple[Metric, ...]:
     return tuple(METRICS[name] for name in METRICS if not names or name in names)
 
 
-def _name(generation: Generation) -> str:
-    return f"{generation.entrant}/{generation.sample_id}"
-
-
-def _keys(run: Run, generations: Sequence[Generation]) -> tuple[dict[str, str], dict[str, str]]:
-    """Journal key of each video, or why it has none. Equal videos of a sample share a key."""
-    keys, refused, targets = {}, {}, {}
+def _videos(run: Run, generations: Sequence[Generation]) -> tuple[dict[str, Video], dict[str, str]]:
+    """Videos to score by name, and why others cannot be. Equal videos of a sample share keys."""
+    videos, refused, digests = {}, {}, {}
     for generation in generations:
         if generation.status != "ok":
             continue
+        sample_id = generation.sample_id
         try:
-            if generation.sample_id not in targets:
-                targets[generation.sample_id] = load_target(
-                    run.dataset, generation.sample_id, run.task
-                ).digest()
+            if sample_id not in digests:
+                digests[sample_id] = load_target(run.dataset, sample_id, run.task).digest()
         except (ItemError, UnknownNameError) as error:
-            refused[_name(generation)] = str(error)
+            refused[Video(generation, {}).name] = str(error)
             continue
-        parts = [generation.video_sha256, targets[generation.sample_id], list(run.metric_ids)]
-        keys[_name(generation)] = content_hash([SCORING_VERSION, *parts])
-    return keys, refused
+        seen = [SCORING_VERSION, generation.video_sha256, digests[sample_id]]
+        video = Video(generation, {m.spec.name: _key(m, seen) for m in run.able})
+        videos[video.name] = video
+    return videos, refused
+
+
+def _key(metric: Metric, seen: list[Any]) -> str:
+    return content_hash([*seen, [metric.spec.metric_id(region) for region in metric.spec.regions]])
+
+
+def _due(run: Run, videos: dict[str, Video], journal: Journal) -> list[tuple[Video, list[Metric]]]:
+    """What has yet to be measured; of equal videos only the first."""
+    due: list[tuple[Video, list[Metric]]] = []
+    taken: set[str] = set()
+    for video in videos.values():
+        lacks = [
+            m
+            for m in run.able
+            if not journal.ok(key := video.keys[m.spec.name]) and key not in taken
+        ]
+        taken |= {video.keys[m.spec.name] for m in lacks}
+        if lacks:
+            due.append((video, lacks))
+    return due
+
+
+def _fresh(video: Video, due: list[tuple[Video, list[Metric]]]) -> bool:
+    keys = {entry.keys[metric.spec.name] for entry, lacks in due for metric in lacks}
+    return not keys.isdisjoint(video.keys.values())
 
 
 def _work(
     run: Run,
     journal: Journal,
-    due: dict[str, Generation],
+    due: list[tuple[Video, list[Metric]]],
     workers: int,
     progress: Progress[Future[None]],
 ) -> None:
     pool = ThreadPoolExecutor(max_workers=max(1, workers))
     try:
-        futures = [pool.submit(_attempt, run, journal, key, g) for key, g in due.items()]
+        futures = [pool.submit(_attempt, run, journal, video, lacks) for video, lacks in due]
         for future in progress(as_completed(futures), "scoring", len(futures)):
             future.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _attempt(run: Run, journal: Journal, key: str, generation: Generation) -> None:
+def _attempt(run: Run, journal: Journal, video: Video, metrics: Sequence[Metric]) -> None:
     """Score one video into the journal; what is wrong with this one video becomes a row."""
     try:
-        scores = score_video(run, generation)
-    except ItemError as error:
-        journal.append(key, "failed", error=error.code, text=error.text)
-    except HashMismatch as error:
-        journal.append(key, "failed", error="score.hash_mismatch", text=str(error))
-    except UnsafePath as error:
-        journal.append(key, "failed", error="score.unsafe_path", text=str(error))
-    else:
-        journal.append(key, "ok", scores=[asdict(score) for score in scores])
+        scores = score_video(run, video.generation, metrics)
+    except (ItemError, HashMismatch, UnsafePath) as error:
+        code = error.code if isinstance(error, ItemError) else ERROR_CODES[type(error)]
+        text = error.text if isinstance(error, ItemError) else str(error)
+        for metric in metrics:
+            journal.append(video.keys[metric.spec.name], "failed", error=code, text=text)
+        return
+    for metric in metrics:
+        of_metric = [asdict(score) for score in scores if score.metric == metric.spec.name]
+        journal.append(video.keys[metric.spec.name], "ok", scores=of_metric)
 
 
-def score_video(run: Run, generation: Generation) -> list[StratumScore]:
+def score_video(run: Run, generation: Generation, metrics: Sequence[Metric]) -> list[StratumScore]:
     """Scores of one generated video against its target, both verified first."""
     if generation.path is None or generation.video_sha256 is None:
         raise ItemError("score.no_video", "the generation names no video")
-    target = load_target(run.dataset, generation.sample_id, run.task)
+    target = load_target(run.dataset, generation.sample_id, run.task, run.device)
     video = inside(run.root, generation.path)
     _verify(video, generation.video_sha256, generation.path)
     _verify(target.path, target.sha256, target.path.name)
-    return score_clip(
-        target.frames(),
-        (frame.image for frame in decode(video)),
-        target.masks,
-        target.views,
-        run.metrics,
-    )
+    generated = (frame.image for frame in decode(video))
+    return score_clip(target.context, target.frames(), generated, metrics)
 
 
 def _verify(path: Path, sha256: str, name: str) -> None:
@@ -200,31 +237,42 @@ def _rows(
     run: Run,
     journal: Journal,
     generations: Sequence[Generation],
-    keys: dict[str, str],
+    videos: dict[str, Video],
     refused: dict[str, str],
 ) -> tuple[list[Score], dict[str, str]]:
     rows: list[Score] = []
     failed = dict(refused)
     for generation in generations:
-        row = partial(
-            Score,
-            entrant=generation.entrant,
-            sample_id=generation.sample_id,
-            garment_group=generation.garment_group,
-            task_hash=run.task.task_hash,
-        )
-        done = journal.last(keys.get(_name(generation), ""))
-        if done and done["status"] == "ok":
-            rows += [row(**asdict(score)) for score in _restored(journal, done)]
-            continue
-        if generation.status != "ok":
-            note = f"not generated: {generation.error}"
-        else:
-            if done:
-                failed[_name(generation)] = f"{done['error']}: {done['text']}"
-            note = f"not scored: {failed[_name(generation)]}"
-        rows += [row(**asdict(score)) for score in _not_measured(run, note)]
+        video = videos.get(Video(generation, {}).name, Video(generation, {}))
+        for metric in run.metrics:
+            done = journal.last(video.keys.get(metric.spec.name, ""))
+            if done and done["status"] == "ok":
+                scores = _restored(journal, done)
+            else:
+                if done and generation.status == "ok":
+                    failed[video.name] = f"{done['error']}: {done['text']}"
+                scores = _not_measured(metric, _why(run, metric, generation, failed, video.name))
+            rows += [
+                Score(
+                    entrant=generation.entrant,
+                    sample_id=generation.sample_id,
+                    garment_group=generation.garment_group,
+                    task_hash=run.task.task_hash,
+                    **asdict(score),
+                )
+                for score in scores
+            ]
     return rows, failed
+
+
+def _why(
+    run: Run, metric: Metric, generation: Generation, failed: dict[str, str], name: str
+) -> str:
+    if generation.status != "ok":
+        return f"not generated: {generation.error}"
+    if name in failed:
+        return f"not scored: {failed[name]}"
+    return f"not measured: {run.lacking[metric.spec.name]}"
 
 
 def _restored(journal: Journal, done: dict[str, Any]) -> list[StratumScore]:
@@ -237,11 +285,11 @@ def _restored(journal: Journal, done: dict[str, Any]) -> list[StratumScore]:
     raise InputRefused(f"{journal.path} was edited; restore it, or remove it to score again")
 
 
-def _not_measured(run: Run, note: str) -> list[StratumScore]:
+def _not_measured(metric: Metric, note: str) -> list[StratumScore]:
+    spec = metric.spec
     return [
-        StratumScore(m.spec.metric_id(r), m.spec.name, r, ALL, None, 0, 0, note)
-        for m in run.metrics
-        for r in REGIONS
+        StratumScore(spec.metric_id(region), spec.name, region, ALL, None, 0, 0, note)
+        for region in spec.regions
     ]
 
 

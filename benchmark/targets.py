@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from benchmark.conditions import array_hash
 from benchmark.fitting import FITTING_VERSION
-from benchmark.metrics.spec import Image
+from benchmark.metrics.spec import ClipContext, Image
 from benchmark.protocol import Task
-from benchmark.requests import asked_size
+from benchmark.requests import asked_fps, asked_size, sample_references, target_poses
 from mrfashion.errors import ItemError, UnknownNameError
-from mrfashion.letterbox import Size, letterbox, place
+from mrfashion.letterbox import Size, letterbox, move, place
 from mrfashion.manifest import Dataset
 from mrfashion.media import decode
 from mrfashion.tables import Clip
@@ -30,15 +30,17 @@ class Target:
     path: Path
     sha256: str
     indices: tuple[int, ...]  # rising
+    asked: tuple[str, ...]  # ids of the sample's references
     size: Size  # h, w asked for
-    views: tuple[str | None, ...]  # one a frame
-    masks: NDArray[np.bool_] | None  # f h w, in the asked size
+    context: ClipContext  # in the asked size
 
     def digest(self) -> list[Any]:
         """Plain JSON values that change whenever a score against this may change."""
-        masks = None if self.masks is None else array_hash(self.masks)
+        context = self.context
+        known = (context.masks, context.keypoints, context.yaw_deg)
+        hashes = [None if array is None else array_hash(array) for array in known]
         place = [list(self.indices), list(self.size), FITTING_VERSION]
-        return [self.sha256, masks, list(self.views), *place]
+        return [self.sha256, *hashes, list(context.views), context.fps, list(self.asked), *place]
 
     def frames(self) -> Iterator[Image]:
         """Target frames in the size that was asked for, decoded one by one."""
@@ -52,7 +54,7 @@ class Target:
         raise ItemError("score.target_short", f"{self.path.name} ends before frame {last}")
 
 
-def load_target(dataset: Dataset, sample_id: str, task: Task) -> Target:
+def load_target(dataset: Dataset, sample_id: str, task: Task, device: str = "cpu") -> Target:
     """The target of a sample; ItemError where the dataset's tables do not agree."""
     if sample_id not in dataset.samples:
         raise UnknownNameError("sample", sample_id, dataset.samples)
@@ -64,13 +66,23 @@ def load_target(dataset: Dataset, sample_id: str, task: Task) -> Target:
     indices = tuple(range(sample.start, last + 1, sample.stride))
     size = asked_size(dataset, sample, task)
     views = _views(dataset, clip)
+    keypoints, yaw_deg = target_poses(dataset, sample)
+    context = ClipContext(
+        views=tuple(views[i] for i in indices),
+        fps=asked_fps(dataset, sample),
+        masks=_masks(dataset, clip, indices, size),
+        keypoints=move(keypoints, place((clip.height, clip.width), size)),
+        yaw_deg=yaw_deg,
+        references=lambda: sample_references(dataset, sample),
+        device=device,
+    )
     return Target(
         path=dataset.video_path(sample.clip_id),
         sha256=clip.sha256,
         indices=indices,
+        asked=sample.reference_ids,
         size=size,
-        views=tuple(views[i] for i in indices),
-        masks=_masks(dataset, clip, indices, size),
+        context=context,
     )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmark.clip_scores import ALL
+from benchmark.clip_scores import ALL, BACK_GAP
 from benchmark.statistics import Difference, interval, paired_difference
 from leaderboard.board import COPIES, METHODS, SECTION_NOTES, Board, Cell, Column, Row, Section
 from leaderboard.rows import Entrant, Results
@@ -123,10 +123,11 @@ def _best(results: Results, rows: Sequence[Row], column: Column, stratum: str) -
     """The best entrant of a column and all that the data do not tell apart from it.
 
     Only entrants that have every clip of the column stand for election: leaving out the hard
-    clips must not win. Without an interval of the differences nobody is marked.
+    clips must not win. Without an interval of the differences nobody is marked. Nor is a back gap:
+    who is bad in front has a small one.
     """
     values = {row.entrant: results.values(row.entrant, column.metric_id, stratum) for row in rows}
-    clips = set().union(*values.values())
+    clips = set().union(*values.values()) if stratum != BACK_GAP else set()
     whole = [row for row in rows if clips and set(values[row.entrant]) == clips]
     if len(whole) < 2:
         return set()

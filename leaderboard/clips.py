@@ -98,7 +98,7 @@ def _clip(run: Run, board: Board, sample: Sample, out: Path, place: int) -> Clip
         f"{fps:g} a second. References from {_origin(sample)}. Every entrant had the same driving "
         "poses; only the generator differs. Scores are of this clip.",
         fps=fps,
-        views=tuple(_view(view) for view in target.views),
+        views=tuple(_view(view) for view in target.context.views),
         references=_references(run.dataset, sample, out, name),
         players=tuple(player for player, _ in shown),
         strips=tuple(strip for _, strip in shown),
@@ -136,7 +136,9 @@ def _target(
     target: Target, picks: Sequence[int], fps: float, out: Path, name: str
 ) -> tuple[Player, Strip]:
     made = film(out, f"{VIDEOS}/{name}", target.frames(), fps, picks)
-    runs = [(view, len(list(same))) for view, same in groupby(target.views[i] for i in picks)]
+    runs = [
+        (view, len(list(same))) for view, same in groupby(target.context.views[i] for i in picks)
+    ]
     views = ", ".join(_view(view) + (f" × {count}" if count > 1 else "") for view, count in runs)
     alt = f"{len(picks)} frames of the real clip: {views}"
     return made.player("Target", "the real video"), _strip("Target", views, alt, made, out, name)

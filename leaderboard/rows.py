@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmark.clip_scores import ALL, STRATA
 from benchmark.metrics import METRICS
-from benchmark.metrics.spec import REGIONS
+from benchmark.metrics.spec import REGIONS, Metric
 from benchmark.results import Generation, Score
 from leaderboard.board import Column, Missing
 from mrfashion.errors import InputRefused
@@ -98,40 +98,38 @@ def _columns(scores: Sequence[Score]) -> tuple[Column, ...]:
     columns = []
     for region in REGIONS:
         for name, metric in METRICS.items():
-            metric_id = metric.spec.metric_id(region)
-            if (name, region, metric_id) not in held:
+            if region not in metric.spec.regions:
                 continue
-            held.remove((name, region, metric_id))
-            spec = metric.spec
-            texts = {
-                "colour": spec.colour,
-                "window": spec.window,
-                "covariance": spec.covariance,
-                "border": spec.border,
-                "cap": "none" if spec.cap is None else f"{spec.cap:g} {spec.unit}".strip(),
-                "mean": spec.aggregation,
-                "region": spec.foreground if region == "foreground" else "all pixels",
-            }
-            if spec.citation:
-                texts["citation"] = spec.citation
-            columns.append(
-                Column(
-                    metric_id=metric_id,
-                    metric=name,
-                    region=region,
-                    title=metric.title,
-                    unit=spec.unit,
-                    higher_is_better=spec.higher_is_better,
-                    decimals=metric.decimals,
-                    definition=texts,
-                )
-            )
+            metric_id = metric.spec.metric_id(region)
+            if (name, region, metric_id) in held:
+                held.remove((name, region, metric_id))
+                columns.append(_column(metric, region))
     if held:
         raise InputRefused(
             f"scores of other definitions: {', '.join(sorted(h[2] for h in held))}; they do not "
             "compare with those of this release. Run `mrfashion score` again"
         )
     return tuple(columns)
+
+
+def _column(metric: Metric, region: str) -> Column:
+    spec = metric.spec
+    texts = dict(spec.definition)
+    texts["region"] = spec.regions[region]
+    if spec.cap is not None:
+        texts["cap"] = f"{spec.cap:g} {spec.unit}".strip()
+    if spec.citation:
+        texts["citation"] = spec.citation
+    return Column(
+        metric_id=spec.metric_id(region),
+        metric=spec.name,
+        region=region,
+        title=metric.title,
+        unit=spec.unit,
+        higher_is_better=spec.higher_is_better,
+        decimals=metric.decimals,
+        definition=texts,
+    )
 
 
 def _missing(scores: Sequence[Score], generations: Sequence[Generation]) -> tuple[Missing, ...]:

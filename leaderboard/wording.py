@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmark.clip_scores import ALL
+from benchmark.clip_scores import ALL, BACK_GAP
 from benchmark.statistics import Difference
 from leaderboard.board import METHODS, Board, Cell, Column, Section
 
-REGION_TITLES = {"whole": "Whole frame", "foreground": "Foreground"}
+REGION_TITLES = {"whole": "Whole frame", "foreground": "Foreground", "garment": "Garment"}
 STRATUM_TITLES = {
     "all": "All frames",
     "front": "Front",
@@ -14,6 +14,10 @@ STRATUM_TITLES = {
     "facing-left": "Facing left",
     "back": "Back",
     "undetermined": "View undetermined",
+    "back-gap": "Back gap",
+}
+STRATUM_NOTES = {
+    "back-gap": "front minus back of the same clip, positive where the back is worse; "
 }
 NOT_MEASURED = "not measured"
 
@@ -46,19 +50,24 @@ def column_key(column: Column) -> str:
     return f"{column.metric}-{column.region}"
 
 
-def direction(column: Column) -> str:
+def higher_is_better(column: Column, stratum: str = ALL) -> bool:
+    """Which way is better; a back gap is how much worse, whatever the metric."""
+    return column.higher_is_better and stratum != BACK_GAP
+
+
+def direction(column: Column, stratum: str = ALL) -> str:
     """Which way is better, as an arrow."""
-    return "↑" if column.higher_is_better else "↓"
+    return "↑" if higher_is_better(column, stratum) else "↓"
 
 
-def direction_words(column: Column) -> str:
+def direction_words(column: Column, stratum: str = ALL) -> str:
     """Which way is better, for a screen reader."""
-    return "higher is better" if column.higher_is_better else "lower is better"
+    return "higher is better" if higher_is_better(column, stratum) else "lower is better"
 
 
 def phrase(column: Column) -> str:
     """A column inside a sentence."""
-    where = "foreground" if column.region == "foreground" else "whole-frame"
+    where = REGION_TITLES[column.region].lower().replace(" ", "-")
     return f"{where} {column.title}"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,17 +12,21 @@ from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 
 from benchmark.metrics import METRICS
-from benchmark.metrics.spec import REGIONS, FrameScore
+from benchmark.metrics.frames import Compare, FrameScore
+from benchmark.metrics.l1 import l1
+from benchmark.metrics.psnr import psnr
+from benchmark.metrics.ssim import ssim
 from mrfashion.errors import ItemError
 
-NAMES = sorted(METRICS)
+COMPARE: dict[str, Compare] = {"l1": l1, "psnr": psnr, "ssim": ssim}
+NAMES = sorted(COMPARE)
 C1 = (0.01 * 255) ** 2
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(11, 120), st.integers(11, 60))
 
 
 def measure(name: str, a: np.ndarray, b: np.ndarray, mask: np.ndarray | None = None) -> FrameScore:
-    return METRICS[name].measure(a, b, mask)
+    return COMPARE[name](a, b, mask)
 
 
 def pair(seed: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -213,17 +217,22 @@ def test_wrong_input_is_refused(name: str, a: np.ndarray, b: np.ndarray, mask: n
         measure(name, a, b, mask)
 
 
-def test_every_field_of_a_definition_changes_its_id() -> None:
+def test_every_part_of_a_definition_changes_its_id() -> None:
+    changed = {"name": "x", "version": 9, "cap": 90.0, "range": (0.0, 9.0), "unit": "x"}
     for metric in METRICS.values():
         spec = metric.spec
-        assert {spec.metric_id(r).split("#")[0] for r in REGIONS} == {
-            f"{spec.name}/{r}@{spec.version}" for r in REGIONS
-        }
-        assert spec.metric_id("whole")[-12:] != spec.metric_id("foreground")[-12:]
-        changed = {"version": 9, "cap": 90.0, "range": (0.0, 9.0), "higher_is_better": None}
-        for field in dataclasses.fields(spec):
-            other = dataclasses.replace(spec, **{field.name: changed.get(field.name, "other")})
-            assert other.metric_id("whole") != spec.metric_id("whole"), field.name
+        for region in spec.regions:
+            own = spec.metric_id(region)
+            assert own.startswith(f"{spec.name}/{region}@{spec.version}#")
+            other_side = replace(spec, higher_is_better=not spec.higher_is_better)
+            others = [other_side, replace(spec, regions={**spec.regions, region: "elsewhere"})]
+            others += [replace(spec, **{name: value}) for name, value in changed.items()]
+            others += [
+                replace(spec, definition={**spec.definition, line: "otherwise"})
+                for line in (*spec.definition, "new")
+            ]
+            assert own not in {other.metric_id(region) for other in others}
+        assert len({spec.metric_id(region)[-12:] for region in spec.regions}) == len(spec.regions)
 
 
 def test_registry_names_are_the_specs_names() -> None:

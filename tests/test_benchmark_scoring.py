@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark.clip_scores import NO_MASK, score_clip
+from benchmark.clip_scores import BACK_GAP, NO_MASK, score_clip
 from benchmark.metrics import METRICS
+from benchmark.metrics.frames import FrameScore, frame_metric
+from benchmark.metrics.spec import ClipContext
 from benchmark.results import SCORES, Generation, Score
 from benchmark.scoring import score
 from benchmark.targets import fit_masks
@@ -35,6 +37,9 @@ def test_exact_videos_have_the_best_scores(tiny_dataset: Path, tmp_path: Path) -
     assert (summary.scored, summary.reused, summary.failed, summary.missing) == (4, 0, {}, 0)
     best = {"psnr": 100.0, "ssim": 1.0, "l1": 0.0}
     for row in rows_of(runs):
+        if row.stratum == BACK_GAP:
+            assert row.value == 0
+            continue
         assert row.value == best[row.metric]
         assert row.capped == (row.n if row.metric == "psnr" else 0)
         assert row.task_hash == summary.task_hash
@@ -48,9 +53,10 @@ def test_strata_are_the_views_of_the_target_frames(tiny_dataset: Path, tmp_path:
         views = dataset.frame_views(sample.clip_id)[sample.start : sample.start + sample.frames]
         rows = rows_of(runs, sample_id=sample.sample_id, region="whole")
         counts = {row.stratum: row.n for row in rows}
+        counts.pop(BACK_GAP, None)
         assert counts.pop("all") == sample.frames
         assert counts == {view: views.count(view) for view in set(views)}
-        parts = sum((row.value or 0) * row.n for row in rows if row.stratum != "all")
+        parts = sum((row.value or 0) * row.n for row in rows if row.stratum in counts)
         whole = next(row.value for row in rows if row.stratum == "all")
         assert whole == pytest.approx(parts / sample.frames, abs=1e-12)
 
@@ -104,7 +110,8 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tiny_dataset: Path, tmp_pat
     score(whole)
     runs = write_runs(tmp_path / "runs", tiny_dataset, {"noisy": noisy})
     lines = (whole / "scores.jsonl").read_bytes().splitlines(keepends=True)
-    (runs / "scores.jsonl").write_bytes(lines[0] + lines[1][:40])  # killed in mid-write
+    whole_clip = b"".join(lines[: len(METRICS)])
+    (runs / "scores.jsonl").write_bytes(whole_clip + lines[-1][:40])  # killed in mid-write
     summary = score(runs)
     assert (summary.scored, summary.reused) == (3, 1)
     assert (runs / "scores.parquet").read_bytes() == (whole / "scores.parquet").read_bytes()
@@ -134,7 +141,7 @@ def test_a_new_mask_is_scored_again(tmp_path: Path) -> None:
 def test_equal_videos_of_two_entrants_are_measured_once(tiny_dataset: Path, tmp_path: Path) -> None:
     runs = write_runs(tmp_path, tiny_dataset, {"a": noisy, "b": noisy})
     assert score(runs).scored == 8
-    assert len((runs / "scores.jsonl").read_text().splitlines()) == 4
+    assert len((runs / "scores.jsonl").read_text().splitlines()) == 4 * len(METRICS)
     one, two = (rows_of(runs, entrant=name) for name in "ab")
     assert [replace(r, entrant="b") for r in one] == two
 
@@ -223,8 +230,9 @@ def test_permuting_frames_of_both_changes_nothing() -> None:
     views = ["front", "back", None, "front", "back", "facing-left"]
     order = rng.permutation(6)
     metrics = list(METRICS.values())
-    straight = score_clip(a, b, masks, views, metrics)
-    mixed = score_clip(a[order], b[order], masks[order], [views[i] for i in order], metrics)
+    straight = score_clip(ClipContext(views, masks=masks), a, b, metrics)
+    turned = ClipContext([views[i] for i in order], masks=masks[order])
+    mixed = score_clip(turned, a[order], b[order], metrics)
     assert straight == mixed
 
 
@@ -232,7 +240,7 @@ def test_one_exact_frame_is_capped_and_counted() -> None:
     a = np.full((2, 16, 16, 3), 100, np.uint8)
     b = a.copy()
     b[1] += 10
-    rows = score_clip(a, b, None, ["front", "front"], [METRICS["psnr"]])
+    rows = score_clip(ClipContext(["front", "front"]), a, b, [METRICS["psnr"]])
     all_frames = next(r for r in rows if r.stratum == "all" and r.region == "whole")
     assert all_frames.value == pytest.approx((100 + 20 * math.log10(25.5)) / 2, abs=1e-9)
     assert (all_frames.n, all_frames.capped) == (2, 1)
@@ -240,19 +248,32 @@ def test_one_exact_frame_is_capped_and_counted() -> None:
 
 def test_a_mask_without_foreground_is_not_measured() -> None:
     a = np.zeros((2, 16, 16, 3), np.uint8)
-    rows = score_clip(a, a, np.zeros((2, 16, 16), bool), ["front"] * 2, list(METRICS.values()))
+    context = ClipContext(["front"] * 2, masks=np.zeros((2, 16, 16), bool))
+    rows = score_clip(context, a, a, list(METRICS.values()))
     foreground = [row for row in rows if row.region == "foreground"]
     assert {(row.value, row.n) for row in foreground} == {(None, 0)}
     assert all(row.note == "no frame has foreground to measure" for row in foreground)
 
 
 def test_a_metric_that_gives_nan_fails_the_item() -> None:
-    from benchmark.metrics.spec import FrameScore
-
-    broken = replace(METRICS["l1"], measure=lambda *_: FrameScore(math.nan, None))
+    broken = frame_metric(METRICS["l1"].spec, lambda *_: FrameScore(math.nan), "L1", 4)
     a = np.zeros((1, 16, 16, 3), np.uint8)
     with pytest.raises(ItemError, match="no number"):
-        score_clip(a, a, None, ["front"], [broken])
+        score_clip(ClipContext(["front"]), a, a, [broken])
+
+
+def test_the_back_gap_is_positive_where_the_back_is_worse() -> None:
+    a = np.full((4, 16, 16, 3), 100, np.uint8)
+    b = a.copy()
+    b[2:] += 51  # the back alone is wrong
+    context = ClipContext(["front", "front", "back", "back"])
+    rows = score_clip(context, a, b, [METRICS["l1"], METRICS["psnr"]])
+    gaps = {(r.metric, r.region): r for r in rows if r.stratum == BACK_GAP}
+    assert gaps["l1", "whole"].value == pytest.approx(0.2)
+    assert gaps["psnr", "whole"].value == pytest.approx(100 - 20 * math.log10(5))
+    assert set(gaps) == {("l1", "whole"), ("psnr", "whole")}  # no mask, no pose: nothing more
+    one_view = score_clip(ClipContext(["back"] * 4), a, b, [METRICS["l1"]])
+    assert BACK_GAP not in {row.stratum for row in one_view}
 
 
 def test_an_unknown_metric_lists_the_near_ones(tiny_dataset: Path, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from benchmark.metrics.spec import FrameScore, Image, Mask, Metric, MetricSpec, check_pair
+from benchmark.metrics.frames import CROPPED, FrameScore, frame_metric
+from benchmark.metrics.spec import Image, Mask, MetricSpec, check_pair
 
 SPEC = MetricSpec(
     name="l1",
@@ -13,26 +14,23 @@ SPEC = MetricSpec(
     higher_is_better=False,
     unit="",
     range=(0.0, 1.0),
-    colour="uint8 RGB, absolute difference divided by 255",
-    window="none",
-    covariance="none",
-    border="whole frame",
-    cap=None,
-    aggregation="mean over pixels and channels, then frames of a clip",
-    foreground="masked pixels",
-    citation="",
+    definition={
+        "colour": "uint8 RGB, absolute difference divided by 255",
+        "mean": "mean over pixels and channels, then frames of a clip",
+    },
+    regions={"whole": "all pixels", "foreground": "masked pixels", **CROPPED},
 )
 
 
-def measure(target: Image, generated: Image, mask: Mask | None) -> FrameScore:
+def l1(target: Image, generated: Image, mask: Mask | None = None) -> FrameScore:
     """Mean absolute error, 0..1; the sums are exact integers."""
     check_pair(target, generated, mask)
     whole = cv2.norm(target, generated, cv2.NORM_L1) / target.size / 255
     pixels = 0 if mask is None else int(np.count_nonzero(mask))
     if mask is None or not pixels:
-        return FrameScore(whole, None)
+        return FrameScore(whole)
     total = cv2.norm(target, generated, cv2.NORM_L1, mask.view(np.uint8))
     return FrameScore(whole, total / (3 * pixels) / 255)
 
 
-METRIC = Metric(SPEC, measure, title="L1", decimals=4)
+METRIC = frame_metric(SPEC, l1, title="L1", decimals=4)

@@ -7,7 +7,8 @@ import math
 import cv2
 import numpy as np
 
-from benchmark.metrics.spec import FrameScore, Image, Mask, Metric, MetricSpec, check_pair
+from benchmark.metrics.frames import CROPPED, FrameScore, frame_metric
+from benchmark.metrics.spec import Image, Mask, MetricSpec, check_pair
 
 PEAK = 255
 
@@ -17,18 +18,16 @@ SPEC = MetricSpec(
     higher_is_better=True,
     unit="dB",
     range=(0.0, 100.0),
-    colour="uint8 RGB, peak 255, squared error of widened integers",
-    window="none",
-    covariance="none",
-    border="whole frame",
+    definition={
+        "colour": "uint8 RGB, peak 255, squared error of widened integers",
+        "mean": "10 log10(255^2 / MSE) of each frame, mean over frames of a clip",
+    },
+    regions={"whole": "all pixels", "foreground": "MSE over masked pixels", **CROPPED},
     cap=100.0,
-    aggregation="10 log10(255^2 / MSE) of each frame, mean over frames of a clip",
-    foreground="MSE over masked pixels",
-    citation="",
 )
 
 
-def measure(target: Image, generated: Image, mask: Mask | None) -> FrameScore:
+def psnr(target: Image, generated: Image, mask: Mask | None = None) -> FrameScore:
     """PSNR in dB, infinite for equal frames.
 
     OpenCV widens before it subtracts; numpy's uint8 difference wraps around, which lifted
@@ -39,7 +38,7 @@ def measure(target: Image, generated: Image, mask: Mask | None) -> FrameScore:
     whole = _psnr(round(cv2.norm(target, generated, cv2.NORM_L2SQR)), target.size)
     pixels = 0 if mask is None else int(np.count_nonzero(mask))
     if mask is None or not pixels:
-        return FrameScore(whole, None)
+        return FrameScore(whole)
     squares = round(cv2.norm(target, generated, cv2.NORM_L2SQR, mask.view(np.uint8)))
     return FrameScore(whole, _psnr(squares, 3 * pixels))
 
@@ -48,4 +47,4 @@ def _psnr(squares: int, values: int) -> float:
     return 10 * math.log10(PEAK**2 * values / squares) if squares else math.inf
 
 
-METRIC = Metric(SPEC, measure, title="PSNR", decimals=2)
+METRIC = frame_metric(SPEC, psnr, title="PSNR", decimals=2)

@@ -1,63 +1,103 @@
-"""What a metric is: its definition, the id that any change of it changes, and its function."""
+"""What a metric is: its definition, the id that any change of it changes, and how it measures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrfashion.artefacts import content_hash
+from mrfashion.generation import Keypoints, Reference
 
-REGIONS = ("whole", "foreground")
+WHOLE, FOREGROUND, GARMENT = REGIONS = ("whole", "foreground", "garment")
+Status = Literal["standard", "comparability", "invalid"]
 Image = NDArray[np.uint8]  # h w 3, RGB
 Mask = NDArray[np.bool_]  # h w, True on the person
+Box = tuple[int, int, int, int]  # top, left, bottom, right, in pixels; the last two excluded
 
 
 @dataclass(frozen=True)
 class MetricSpec:
-    """A metric's definition: two numbers compare only where all of these agree."""
+    """A metric's definition: two numbers compare only where all of it agrees."""
 
     name: str
     version: int  # raised when the code would give another number for the same definition
     higher_is_better: bool
     unit: str  # "" where it has none
     range: tuple[float, float]
-    colour: str
-    window: str
-    covariance: str
-    border: str
-    cap: float | None  # what an infinite frame counts as in a mean
-    aggregation: str
-    foreground: str  # what the score of the foreground takes in
-    citation: str
+    definition: Mapping[str, str]  # every choice that decides the number, in words
+    regions: Mapping[str, str]  # of REGIONS, those it has => what each takes in
+    cap: float | None = None  # what an infinite frame counts as in a mean
+    status: Status = "standard"  # comparability: as others compute it; invalid: and wrongly so
+    citation: str = ""
 
     def metric_id(self, region: str) -> str:
         """ "<metric>/<region>@<version>#<definition hash>"; another field, another id."""
-        definition = asdict(self) | {"range": list(self.range), "region": region}
+        definition = {
+            "name": self.name,
+            "version": self.version,
+            "higher_is_better": self.higher_is_better,
+            "unit": self.unit,
+            "range": list(self.range),
+            "definition": dict(self.definition),
+            "region": [region, self.regions[region]],
+            "cap": self.cap,
+        }
         return f"{self.name}/{region}@{self.version}#{content_hash(definition)[:12]}"
 
 
-@dataclass(frozen=True)
-class FrameScore:
-    """One frame's numbers; infinite where the spec says so, never NaN."""
+@dataclass(frozen=True, eq=False)
+class ClipContext:
+    """What is known of a clip beside its frames; every field in the size that was asked for."""
 
-    whole: float
-    foreground: float | None  # None: no mask, or no pixel of it to measure
+    views: Sequence[str | None]  # of each target frame
+    fps: float = 25.0
+    masks: NDArray[np.bool_] | None = None  # f h w
+    keypoints: Keypoints | None = None  # f k 3, of the target frames
+    yaw_deg: NDArray[np.float32] | None = None  # f
+    references: Callable[[], Sequence[Reference]] = tuple
+    device: str = "cpu"
 
 
-Measure = Callable[[Image, Image, Mask | None], FrameScore]
+@dataclass(frozen=True, eq=False)
+class FramePair:
+    """A target frame and the generated one, as every metric gets them, in order."""
+
+    target: Image
+    generated: Image
+    number: int = 0
+    mask: Mask | None = None
+    garment: Box | None = None
+
+
+Values = Mapping[str, Sequence[float | None]]  # region => a number a frame, None: none to be had
+
+
+class Measure(Protocol):
+    """A metric at work on one clip."""
+
+    def update(self, pair: FramePair) -> None:
+        """Take in the next frame pair."""
+        ...
+
+    def result(self) -> Values:
+        """A number a frame for each region; infinite where the spec says so, never NaN."""
+        ...
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A definition, the pure function of one frame pair behind it, and how to print it."""
+    """A definition, what measures it, and how to print it."""
 
     spec: MetricSpec
-    measure: Measure  # (target, generated, mask of the target)
+    start: Callable[[ClipContext], Measure]
     title: str
     decimals: int
+    family: str = "image"  # image, motion, pose or view: what the tables of a report are split by
+    missing: Callable[[], str | None] = field(default=lambda: None)  # what it lacks, in words
 
 
 def check_pair(target: Image, generated: Image, mask: Mask | None) -> None:

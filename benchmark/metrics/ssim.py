@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.metrics.spec import FrameScore, Image, Mask, Metric, MetricSpec, check_pair
+from benchmark.metrics.frames import CROPPED, FrameScore, frame_metric
+from benchmark.metrics.spec import Image, Mask, MetricSpec, check_pair
 from mrfashion.errors import ItemError
 
 WINDOW, SIGMA, RADIUS = 11, 1.5, 5
@@ -21,18 +22,23 @@ SPEC = MetricSpec(
     higher_is_better=True,
     unit="",
     range=(-1.0, 1.0),
-    colour="uint8 RGB, each channel by itself, L=255, K=(0.01, 0.03)",
-    window="Gaussian 11x11, sigma 1.5",
-    covariance="population",
-    border="valid region: 5 pixels cut off each side, no downsampling",
-    cap=None,
-    aggregation="mean of the map over pixels and channels, then frames of a clip",
-    foreground="mean of the map over masked pixels inside the valid region",
+    definition={
+        "colour": "uint8 RGB, each channel by itself, L=255, K=(0.01, 0.03)",
+        "window": "Gaussian 11x11, sigma 1.5",
+        "covariance": "population",
+        "border": "valid region: 5 pixels cut off each side, no downsampling",
+        "mean": "mean of the map over pixels and channels, then frames of a clip",
+    },
+    regions={
+        "whole": "all pixels of the valid region",
+        "foreground": "mean of the map over masked pixels inside the valid region",
+        **CROPPED,
+    },
     citation="Wang, Bovik, Sheikh, Simoncelli 2004, doi:10.1109/TIP.2003.819861",
 )
 
 
-def measure(target: Image, generated: Image, mask: Mask | None) -> FrameScore:
+def ssim(target: Image, generated: Image, mask: Mask | None = None) -> FrameScore:
     """SSIM, -1..1; ItemError for frames smaller than the window."""
     check_pair(target, generated, mask)
     height, width = target.shape[:2]
@@ -88,4 +94,4 @@ def _filter(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return filtered[RADIUS:-RADIUS, RADIUS:-RADIUS]
 
 
-METRIC = Metric(SPEC, measure, title="SSIM", decimals=4)
+METRIC = frame_metric(SPEC, ssim, title="SSIM", decimals=4)

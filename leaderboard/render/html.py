@@ -46,7 +46,10 @@ def _group_starts(board: Board) -> set[str]:
 
 def _definitions(board: Board) -> list[tuple[str, str, dict[str, str]]]:
     return [
-        (f"{column.title}, {wording.REGION_TITLES[column.region].lower()}", column.metric_id, texts)
+        (
+            f"{column.title}, {wording.REGION_TITLES[column.region].lower()}",
+            column.metric_id,
+            column.definition,
+        )
         for column in board.columns
-        for texts in ({k: v for k, v in column.definition.items() if v != "none"},)
     ]

@@ -38,7 +38,7 @@ def render(board: Board) -> str:
 
 def table(board: Board, stratum: str = ALL) -> str:
     """One table: a row an entrant, a column a metric and region."""
-    heads = ["Entrant", *(_head(column) for column in board.columns), "Clips", "Missing"]
+    heads = ["Entrant", *(_head(column, stratum) for column in board.columns), "Clips", "Missing"]
     lines = [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
     for section in board.sections:
         if len(board.sections) > 1:
@@ -64,8 +64,8 @@ def escape(text: str) -> str:
     return html.escape(BLOCK.sub(r"\\\1", inline), quote=False)
 
 
-def _head(column: Column) -> str:
-    return f"{REGION_TITLES[column.region]} {column_title(column)} {direction(column)}"
+def _head(column: Column, stratum: str) -> str:
+    return f"{REGION_TITLES[column.region]} {column_title(column)} {direction(column, stratum)}"
 
 
 def _row(board: Board, row: Row, stratum: str) -> list[str]:
