@@ -12,8 +12,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.client import HTTPMessage
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from mrfashion.artefacts import sha256_file
@@ -36,13 +38,49 @@ def offline_by() -> str | None:
     return None
 
 
-def open_url(url: str, headers: dict[str, str]) -> Any:
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to ask for a file, and with what right."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)  # for this very server, no other
+    login: str = ""  # what to do where the server asks who we are
+
+
+def open_url(address: Address, headers: dict[str, str]) -> Any:
     """Open http(s) and nothing else; a refusal names the address, without its credentials."""
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise ConfigError(f"{shown(url)} is no http or https address")
+    if urlsplit(address.url).scheme not in ("http", "https"):
+        raise ConfigError(f"{shown(address.url)} is no http or https address")
     agent = {"User-Agent": "mrfashion", "Accept-Encoding": "identity"}
-    request = urllib.request.Request(url, headers=agent | headers)
-    return urllib.request.urlopen(request, timeout=TIMEOUT_S)
+    request = urllib.request.Request(address.url, headers=agent | headers)
+    if address.token:
+        request.add_unredirected_header("Authorization", f"Bearer {address.token}")
+    return urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT_S)
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Never from https to http; the token goes along on the same server only."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        old, new = urlsplit(req.full_url), urlsplit(newurl)
+        if new.scheme != "https" and new.scheme != old.scheme:
+            raise MissingRequirement(
+                f"{shown(req.full_url)} sends on to {shown(newurl)}, which is not encrypted; "
+                "refused. Get the file yourself and hand it over with --from FILE"
+            )
+        following = super().redirect_request(req, fp, code, msg, headers, newurl)
+        token = req.unredirected_hdrs.get("Authorization")
+        if following and token and (old.scheme, old.netloc) == (new.scheme, new.netloc):
+            following.add_unredirected_header("Authorization", token)
+        return following
 
 
 def shown(url: str) -> str:
@@ -52,42 +90,67 @@ def shown(url: str) -> str:
 
 
 def download(
-    url: str, path: Path, size: int, sha256: str, progress: Progress[Any] = silent
+    address: Address,
+    path: Path,
+    size: int,
+    sha256: str | None,
+    progress: Progress[Any] = silent,
 ) -> None:
     """Bring `size` bytes with that hash to `path`; MissingRequirement where the network fails.
 
     What came so far lies beside it as `<name>.part`. Bytes that turn out wrong are removed; if
-    some of them were of an earlier run, the whole file is asked for once more.
+    some of them were of an earlier run, the whole file is asked for once more. Without a hash
+    nothing tells what an earlier run left, so that is not used.
     """
-    if path.is_file() and _right(path, size, sha256):
-        return
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
+    if sha256 is None:
+        part.unlink(missing_ok=True)
     earlier = part.exists() and part.stat().st_size > 0
-    _complete(url, part, size, progress)
-    if earlier and not _right(part, size, sha256):
+    _complete(address, part, size, progress)
+    if earlier and not is_whole(part, size, sha256):
         part.unlink()
-        _complete(url, part, size, progress)
-    if not _right(part, size, sha256):
+        _complete(address, part, size, progress)
+    if not is_whole(part, size, sha256):
         part.unlink()
         raise HashMismatch(
-            f"{shown(url)} does not hold the promised bytes (sha256 {sha256}); they were removed. "
-            "The server or something on the way changed them: try another --index-url"
+            f"{shown(address.url)} does not hold the promised bytes (sha256 {sha256}); they were "
+            "removed. The server or something on the way changed them: try another network, or "
+            "bring the file by hand with --from FILE"
         )
     part.replace(path)
 
 
-def _right(path: Path, size: int, sha256: str) -> bool:
-    return path.stat().st_size == size and sha256_file(path) == sha256
+def stated_size(address: Address, most: int) -> int:
+    """Bytes that a server says a file has; MissingRequirement above `most` or where it is silent.
+
+    Nothing is pinned here: it is for files whose size is not known beforehand.
+    """
+    try:
+        with open_url(address, {}) as answer:
+            stated = answer.headers.get("Content-Length", "")
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+        raise _refused(address, error) from None
+    if not re.fullmatch(r"[0-9]{1,15}", stated) or not 0 < int(stated) <= most:
+        raise MissingRequirement(
+            f"{shown(address.url)} is {stated or 'not said to be any'} bytes long; allowed: 1 to "
+            f"{most}. Get the file yourself and hand it over with --from FILE"
+        )
+    return int(stated)
 
 
-def _complete(url: str, part: Path, size: int, progress: Progress[Any]) -> None:
-    steps = _steps(url, part, size)
+def is_whole(path: Path, size: int, sha256: str | None) -> bool:
+    """Whether a file is there and holds what was promised."""
+    return path.is_file() and path.stat().st_size == size and sha256 in (None, sha256_file(path))
+
+
+def _complete(address: Address, part: Path, size: int, progress: Progress[Any]) -> None:
+    steps = _steps(address, part, size)
     for _ in progress(steps, f"download {part.name.removesuffix('.part')} (MB)", size // STEP):
         pass
 
 
-def _steps(url: str, part: Path, size: int) -> Iterator[None]:
+def _steps(address: Address, part: Path, size: int) -> Iterator[None]:
     """Fill `part` up to `size` bytes; yields for every whole STEP of it."""
     part.touch()
     breaks, longest, told = 0, part.stat().st_size, 0
@@ -95,7 +158,7 @@ def _steps(url: str, part: Path, size: int) -> Iterator[None]:
         while (have := file.seek(0, os.SEEK_END)) < size:
             why = "the connection breaks off"
             try:
-                for start, chunk in _received(url, have):
+                for start, chunk in _received(address, have):
                     file.seek(start)
                     file.write(chunk)
                     file.truncate()
@@ -111,7 +174,7 @@ def _steps(url: str, part: Path, size: int) -> Iterator[None]:
             breaks = 0 if end > longest else breaks + 1
             longest = max(longest, end)
             if breaks == BREAKS:
-                raise _failed(url, end, size, why)
+                raise _failed(address, end, size, why)
             time.sleep(WAIT_S * breaks)
         file.truncate(size)
         file.flush()
@@ -126,10 +189,10 @@ class _Break(Exception):
         self.start_over = start_over
 
 
-def _received(url: str, have: int) -> Iterator[tuple[int, bytes]]:
+def _received(address: Address, have: int) -> Iterator[tuple[int, bytes]]:
     """(position, bytes) from `have` on, or from 0 where the server knows no ranges."""
     try:
-        with open_url(url, {"Range": f"bytes={have}-"} if have else {}) as answer:
+        with open_url(address, {"Range": f"bytes={have}-"} if have else {}) as answer:
             at = _position(answer, have)
             while chunk := answer.read1(CHUNK):
                 yield at, chunk
@@ -137,8 +200,8 @@ def _received(url: str, have: int) -> Iterator[tuple[int, bytes]]:
     except urllib.error.HTTPError as error:
         if error.code == 416:  # its file is shorter than what lies here
             raise _Break("the server's file is too short", start_over=True) from None
-        if error.code < 500:
-            raise MissingRequirement(f"{shown(url)} could not be read: {error}") from None
+        if error.code < 500 and error.code not in (408, 429):
+            raise _refused(address, error) from None
         raise _Break(str(error)) from None
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise _Break(str(error)) from None
@@ -153,8 +216,14 @@ def _position(answer: Any, have: int) -> int:
     return have
 
 
-def _failed(url: str, have: int, size: int, why: str) -> MissingRequirement:
+def _failed(address: Address, have: int, size: int, why: str) -> MissingRequirement:
     return MissingRequirement(
-        f"{shown(url)} could not be read: {why}. {have} of {size} bytes are here; the same command "
-        "goes on from there"
+        f"{shown(address.url)} could not be read: {why}. {have} of {size} bytes are here; the same "
+        "command goes on from there"
     )
+
+
+def _refused(address: Address, error: Exception) -> MissingRequirement:
+    asked = isinstance(error, urllib.error.HTTPError) and error.code in (401, 403)
+    login = f"; {address.login}" if asked and address.login else ""
+    return MissingRequirement(f"{shown(address.url)} could not be read: {error}{login}")

