@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from mrfashion import tables
 from mrfashion.artefacts import content_hash
 from mrfashion.config import to_dict
-from mrfashion.manifest import KEYPOINT_PART, MASK_PART, VIEW_PART
-from mrfashion.poses.cache import pack
+from mrfashion.manifest import KEYPOINT_PARTS, MASK_PARTS, VIEW_PART
+from mrfashion.parts import write_parts
+from mrfashion.poses.cache import STEPS_PER_PX, pack
 from mrfashion.poses.sidecar import Sidecar, read_sidecar
 from mrfashion.samples import make_samples
 from mrfashion.shot import KeptShot
@@ -108,9 +109,10 @@ def _write_poses(
 ) -> None:
     posed = sorted(posed, key=lambda p: p.clip_id)
     made = {"estimators": estimators, "layout": "coco-wholebody-133"}
-    tables.KEYPOINTS.write(root / KEYPOINT_PART, map(_keypoint_row, posed), **header, **made)
+    rows = map(_keypoint_row, posed)
+    write_parts(tables.KEYPOINTS, root / KEYPOINT_PARTS, rows, **header, **made)
     tables.VIEWS.write(root / VIEW_PART, map(_view_row, posed), **header, view_model=VIEW_MODEL)
-    tables.MASKS.write(root / MASK_PART, _mask_rows(posed), **header)
+    write_parts(tables.MASKS, root / MASK_PARTS, _mask_rows(posed), **header)
 
 
 def _keypoint_row(posed: Posed) -> tables.KeypointRow:
@@ -128,7 +130,7 @@ def _keypoint_row(posed: Posed) -> tables.KeypointRow:
         xy=xy,
         score=score,
         estimator=posed.origin,
-        person_boxes_xyxy_px=tuple(_number(value) for box in boxes for value in box),
+        person_boxes_xyxy_px=tuple(_eighth(value) for box in boxes for value in box),
         detector_scores=_numbers(sidecar.detector_scores, sidecar.frames),
         people=_counts(sidecar.people, sidecar.frames),
     )
@@ -146,6 +148,12 @@ def _numbers(values: NDArray[np.float32] | None, frames: int) -> tuple[float | N
 
 def _number(value: float | None) -> float | None:
     return None if value is None or np.isnan(value) else float(value)
+
+
+def _eighth(px: float | None) -> float | None:
+    """A pixel as exactly as keypoints are stored: more digits would be noise, and 6 bytes each."""
+    known = _number(px)
+    return None if known is None else round(known * STEPS_PER_PX) / STEPS_PER_PX
 
 
 def _view_row(posed: Posed) -> tables.ViewRow:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,13 @@ from mrfashion.artefacts import content_hash, inside, sha256_file
 from mrfashion.errors import InputRefused, UnknownNameError
 from mrfashion.generation import Frames, Keypoints
 from mrfashion.media import read_frames
+from mrfashion.parts import Parts
 from mrfashion.poses.cache import unpack
-from mrfashion.schema import Row, Table
 from mrfashion.views import view_of
 
-KEYPOINT_PART = "keypoints/part-000.parquet"
+KEYPOINT_PARTS = "keypoints"
 VIEW_PART = "views/part-000.parquet"
-MASK_PART = "masks/part-000.parquet"
+MASK_PARTS = "masks"
 
 
 class Dataset:
@@ -92,12 +92,17 @@ class Dataset:
         """Frames of a clip => f h w 3, uint8 RGB."""
         return read_frames(self.video_path(clip_id), indices)
 
-    def keypoints(self, clip_id: str) -> Keypoints:
-        """Keypoints of a clip => f k 3, float32; missing is (NaN, NaN, 0)."""
-        row = self._row(tables.KEYPOINTS, KEYPOINT_PART, clip_id)
-        if row is None:
+    def keypoints(self, clip_id: str, frames: slice | range | None = None) -> Keypoints:
+        """Keypoints of a clip, or of a range of its frames => f k 3; missing is (NaN, NaN, 0).
+
+        The cost grows with the last frame asked for. IndexError where a range leaves the clip.
+        """
+        if clip_id not in self._keypoints:
             raise InputRefused(f"{self.root}: clip {clip_id} has no keypoints; run curate again")
-        return unpack(row.xy, row.score, row.frames)
+        row = self._keypoints.values(clip_id, "frames", "xy", "score")
+        wanted = _within(row["frames"], frames)
+        upto = max(wanted, default=-1) + 1
+        return unpack(row["xy"], row["score"], row["frames"], upto)[np.array(wanted, np.intp)]
 
     def yaw_deg(self, clip_id: str) -> NDArray[np.float32]:
         """Yaw of a clip => f, degrees in (-180, 180], NaN where the estimate abstained."""
@@ -114,27 +119,30 @@ class Dataset:
 
     def mask(self, clip_id: str) -> NDArray[np.bool_] | None:
         """Foreground of a clip => f h w, or None where its source brought no mask."""
-        row = self._row(tables.MASKS, MASK_PART, clip_id)
-        if row is None:
+        if clip_id not in self._masks:
             return None
-        size = row.frames * row.height * row.width
-        bits = np.unpackbits(np.frombuffer(row.bits, np.uint8), count=size)
-        return bits.astype(bool).reshape(row.frames, row.height, row.width)
+        row = self._masks.values(clip_id, "frames", "height", "width", "bits")
+        shape = row["frames"], row["height"], row["width"]
+        bits = np.unpackbits(np.frombuffer(row["bits"], np.uint8), count=math.prod(shape))
+        return bits.astype(bool).reshape(shape)
 
     @cached_property
     def _views(self) -> dict[str, tables.ViewRow]:
         return {row.clip_id: row for row in tables.VIEWS.read(self.root / VIEW_PART)}
 
-    def _row(self, table: Table[Row], part: str, clip_id: str) -> Row | None:
-        index = self._groups(table, part).get(clip_id)
-        return None if index is None else table.open(self.root / part).group(index)[0]
-
-    def _groups(self, table: Table[Any], part: str) -> dict[str, int]:
-        if part not in self._indices:
-            ids = table.open(self.root / part).column("clip_id")
-            self._indices[part] = {clip_id: index for index, clip_id in enumerate(ids)}
-        return self._indices[part]
+    @cached_property
+    def _keypoints(self) -> Parts[tables.KeypointRow]:
+        return Parts(tables.KEYPOINTS, self.root / KEYPOINT_PARTS)
 
     @cached_property
-    def _indices(self) -> dict[str, dict[str, int]]:
-        return {}
+    def _masks(self) -> Parts[tables.MaskRow]:
+        return Parts(tables.MASKS, self.root / MASK_PARTS)
+
+
+def _within(total: int, frames: slice | range | None) -> range:
+    """The frames asked for, of `total`; a slice is cut to them as Python does, a range is not."""
+    if frames is None or isinstance(frames, slice):
+        return range(total)[frames or slice(None)]
+    if frames and not 0 <= min(frames) <= max(frames) < total:
+        raise IndexError(f"{frames} leaves a clip of {total} frames")
+    return frames

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mrfashion.poses.cache import repacked
 from mrfashion.schema import Table
 
 
@@ -88,8 +89,8 @@ class KeypointRow:
     width: int
     height: int
     fps: float
-    xy: bytes  # int16, 1/8 px, planar [2, k, f], differences along time
-    score: bytes  # uint8 [k, f], 0 = missing
+    xy: bytes  # 1/8 px: zigzag differences along time, low bytes [2, k, f], then high bytes
+    score: bytes  # uint8 differences along time [k, f], 0 = missing
     estimator: str  # "sidecar", or the name of one whose settings the file's header holds
     person_boxes_xyxy_px: tuple[float | None, ...]  # 4 a frame, None where there is no person
     detector_scores: tuple[float | None, ...]  # one a frame, None where no detector ran
@@ -135,7 +136,9 @@ CLIPS = Table("clips", 1, Clip, ("clip_id",))
 REFERENCES = Table("references", 1, ReferenceCandidate, ("clip_id", "frame"))
 REJECTS = Table("rejects", 1, Reject, ("item_id", "stage", "reason"))
 FAILURES = Table("failures", 1, Failure, ("item_id", "stage"))
-KEYPOINTS = Table("keypoints", 1, KeypointRow, ("clip_id",), streamed=True)
+KEYPOINTS = Table(
+    "keypoints", 2, KeypointRow, ("clip_id",), streamed=True, migrations={1: repacked}
+)
 VIEWS = Table("views", 1, ViewRow, ("clip_id",))
 MASKS = Table("masks", 1, MaskRow, ("clip_id",), streamed=True)
 SAMPLES = Table("samples", 1, Sample, ("sample_id",))

@@ -12,6 +12,7 @@ import pytest
 from mrfashion import manifest, tables
 from mrfashion.artefacts import sha256_file
 from mrfashion.media import write_clip
+from mrfashion.parts import write_parts
 from mrfashion.poses.cache import pack
 from mrfashion.views import VIEWS
 from tests.footage import FPS, FRAMES, HEIGHT, WIDTH, turning_clip
@@ -67,9 +68,9 @@ def write_dataset(root: Path, groups: int = 2) -> Path:
     ]
     tables.CLIPS.write(root / "clips.parquet", clips)
     tables.REFERENCES.write(root / "references.parquet", references)
-    tables.KEYPOINTS.write(root / manifest.KEYPOINT_PART, keypoint_rows)
+    write_parts(tables.KEYPOINTS, root / manifest.KEYPOINT_PARTS, keypoint_rows)
     tables.VIEWS.write(root / manifest.VIEW_PART, view_rows)
-    tables.MASKS.write(root / manifest.MASK_PART, masks)
+    write_parts(tables.MASKS, root / manifest.MASK_PARTS, masks)
     tables.REJECTS.write(root / "rejects.parquet", [])
     tables.FAILURES.write(root / "failures.parquet", [])
     tables.SAMPLES.write(root / "samples.parquet", samples)

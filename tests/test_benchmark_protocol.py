@@ -272,7 +272,7 @@ def test_a_missing_video_is_an_item_error_without_its_folder(copy: Path) -> None
 
 
 def test_missing_poses_are_an_item_error(copy: Path) -> None:
-    path = copy / manifest.KEYPOINT_PART
+    path = copy / manifest.KEYPOINT_PARTS / "part-000.parquet"
     edit(tables.KEYPOINTS, path, lambda r: None if r.clip_id == "clip00" else r)
     with pytest.raises(ItemError, match="no keypoints") as caught:
         first_request(copy)

@@ -21,7 +21,7 @@ from benchmark.targets import fit_masks
 from mrfashion import tables
 from mrfashion.errors import InputRefused, ItemError, UnknownNameError
 from mrfashion.letterbox import letterbox
-from mrfashion.manifest import MASK_PART, VIEW_PART, Dataset
+from mrfashion.manifest import MASK_PARTS, VIEW_PART, Dataset
 from tests.conftest import write_dataset
 from tests.run_folders import Change, exact, noisy, write_runs
 
@@ -73,8 +73,8 @@ def test_an_abstained_view_is_its_own_stratum(tmp_path: Path) -> None:
 
 def test_a_target_without_mask_has_no_foreground_score(tmp_path: Path) -> None:
     root = write_dataset(tmp_path / "data", groups=1)
-    masks = tables.MASKS.read(root / MASK_PART)
-    tables.MASKS.write(root / MASK_PART, masks[1:])
+    masks = tables.MASKS.read(root / MASK_PARTS / "part-000.parquet")
+    tables.MASKS.write(root / MASK_PARTS / "part-000.parquet", masks[1:])
     runs = write_runs(tmp_path / "runs", root, {"noisy": noisy})
     score(runs)
     without = rows_of(runs, region="foreground", sample_id=f"sample-{masks[0].clip_id}")
@@ -132,8 +132,11 @@ def test_a_new_mask_is_scored_again(tmp_path: Path) -> None:
     runs = write_runs(tmp_path / "runs", root, {"noisy": noisy})
     score(runs)
     before = rows_of(runs, region="foreground")
-    masks = tables.MASKS.read(root / MASK_PART)
-    tables.MASKS.write(root / MASK_PART, [replace(masks[0], bits=masks[0].bits[::-1]), *masks[1:]])
+    masks = tables.MASKS.read(root / MASK_PARTS / "part-000.parquet")
+    tables.MASKS.write(
+        root / MASK_PARTS / "part-000.parquet",
+        [replace(masks[0], bits=masks[0].bits[::-1]), *masks[1:]],
+    )
     assert score(runs).scored == 1
     assert rows_of(runs, region="foreground") != before
 

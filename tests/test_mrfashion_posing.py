@@ -11,7 +11,7 @@ from mrfashion import tables
 from mrfashion.errors import ItemError, MissingRequirement, UnknownNameError
 from mrfashion.filters import FilterConfig
 from mrfashion.filters.technical import Resolution, Sharpness
-from mrfashion.manifest import KEYPOINT_PART, Dataset
+from mrfashion.manifest import KEYPOINT_PARTS, Dataset
 from mrfashion.pipeline import CurateConfig, curate
 from mrfashion.poses import ESTIMATORS
 from mrfashion.poses.estimator import DETECTOR_SKIPPED, PoseTrack
@@ -87,7 +87,7 @@ def test_plain_videos_are_posed_and_sidecars_are_believed(
 ) -> None:
     summary = curate([str(folder / "in")], folder / "out", config())
     assert (summary.kept, summary.failures) == (4, [])
-    part = folder / "out" / KEYPOINT_PART
+    part = folder / "out" / KEYPOINT_PARTS / "part-000.parquet"
     rows = {row.clip_id: row for row in tables.KEYPOINTS.read(part)}
     assert sorted(row.estimator for row in rows.values()) == ["blocks"] * 3 + ["sidecar"]
     made = tables.KEYPOINTS.metadata(part)["estimators"]
@@ -120,9 +120,8 @@ def test_each_thread_has_an_estimator_of_its_own(folder: Path, finder: type[Bloc
     curate([str(folder / "in")], folder / "one", config(), workers=1)
     alone = finder.made
     curate([str(folder / "in")], folder / "three", config(), workers=3)
-    assert (folder / "one" / KEYPOINT_PART).read_bytes() == (
-        folder / "three" / KEYPOINT_PART
-    ).read_bytes()
+    one, three = (folder / out / KEYPOINT_PARTS / "part-000.parquet" for out in ("one", "three"))
+    assert one.read_bytes() == three.read_bytes()
     assert finder.made - alone <= alone + 2
 
 
@@ -139,7 +138,7 @@ def test_missing_weights_stop_before_any_encoding(folder: Path, finder: type[Blo
 
 def test_use_estimator_overrules_sidecars(folder: Path, finder: type[BlockFinder]) -> None:
     curate([str(folder / "in")], folder / "out", config(use="estimator"))
-    rows = tables.KEYPOINTS.read(folder / "out" / KEYPOINT_PART)
+    rows = tables.KEYPOINTS.read(folder / "out" / KEYPOINT_PARTS / "part-000.parquet")
     assert {row.estimator for row in rows} == {"blocks"}
 
 

@@ -5,43 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mrfashion.errors import ItemError
-from mrfashion.poses.cache import pack, unpack
 from mrfashion.poses.sidecar import Sidecar, read_sidecar, write_sidecar
 from tests.footage import turning_clip
-
-
-def keypoints(frames: int = 3, seed: int = 0, scale: float = 200.0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    values = rng.uniform(0.01, 1, (frames, 133, 3)).astype(np.float32)
-    values[..., :2] *= scale
-    values[rng.random((frames, 133)) < 0.3] = (np.nan, np.nan, 0)
-    return values
-
-
-@settings(deadline=None)
-@given(
-    frames=st.integers(1, 12), seed=st.integers(0), scale=st.sampled_from([100.0, 1000.0, 4000.0])
-)
-def test_packed_keypoints_move_less_than_their_step(frames: int, seed: int, scale: float) -> None:
-    before = keypoints(frames, seed, scale)
-    after = unpack(*pack(before), frames)
-    known = np.rint(before[..., 2] * 255) > 0
-    assert np.array_equal(np.isfinite(after[..., 0]), known)
-    assert np.abs(after - before)[known][:, :2].max(initial=0) <= 1 / 16 + 1e-6
-    assert np.abs(after - before)[known][:, 2].max(initial=0) <= 0.5 / 255 + 1e-6
-    assert np.isnan(after[~known][:, :2]).all()
-    assert (after[~known][:, 2] == 0).all()
-
-
-def test_a_keypoint_beyond_the_format_is_an_error_not_another_place() -> None:
-    far = keypoints(1)
-    far[0, 0] = (5000.0, 1.0, 1.0)
-    with pytest.raises(ItemError, match="beyond 4096"):
-        pack(far)
 
 
 def test_a_sidecar_reads_back(tmp_path: Path) -> None:
