@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
+from typing import TypeVar
 
 from benchmark.garment import garment_box
 from benchmark.metrics.spec import (
@@ -14,12 +16,15 @@ from benchmark.metrics.spec import (
     ClipContext,
     FramePair,
     Image,
+    Measure,
     Metric,
+    Value,
     Values,
 )
 from mrfashion.errors import ItemError
 from mrfashion.views import VIEWS
 
+T = TypeVar("T")
 ALL, UNDETERMINED = "all", "undetermined"
 BACK_GAP = "back-gap"  # not frames: front minus back of the same clip, positive where back is worse
 STRATA = (ALL, *VIEWS, UNDETERMINED, BACK_GAP)
@@ -52,15 +57,41 @@ def score_clip(
     metrics: Sequence[Metric],
 ) -> list[StratumScore]:
     """Every metric, region and stratum of a clip; ItemError where the videos do not match."""
-    at_work = [metric.start(context) for metric in metrics]
+    at_work = [AtWork(metric, context) for metric in metrics]
     for pair in _pairs(context, target, generated):
-        for measure in at_work:
-            measure.update(pair)
-    return [
-        score
-        for metric, measure in zip(metrics, at_work, strict=True)
-        for score in _scores(metric, measure.result(), context)
-    ]
+        for work in at_work:
+            work.update(pair)
+    return [score for work in at_work for score in _scores(work.metric, work.result(), context)]
+
+
+class AtWork:
+    """A metric on a clip; its own ItemError is why it has no number there, and stops no other."""
+
+    def __init__(self, metric: Metric, context: ClipContext) -> None:
+        self.metric, self.frames = metric, len(context.views)
+        self.reason: str | None = None
+        self.measure: Measure | None = self._try(lambda: metric.start(context))
+
+    def update(self, pair: FramePair) -> None:
+        """Take in the next frame pair."""
+        if self.measure is not None and self.reason is None:
+            self._try(partial(self.measure.update, pair))
+
+    def result(self) -> Values:
+        """Its values, or the reason in place of each."""
+        values = None
+        if self.measure is not None and self.reason is None:
+            values = self._try(self.measure.result)
+        return values or {
+            region: [self.reason] * self.frames for region in self.metric.spec.regions
+        }
+
+    def _try(self, step: Callable[[], T]) -> T | None:
+        try:
+            return step()
+        except ItemError as error:
+            self.reason = error.text
+            return None
 
 
 def _pairs(
@@ -107,11 +138,12 @@ def _stratum(
     metric: Metric,
     region: str,
     stratum: str,
-    found: Sequence[float | None],
+    found: Sequence[Value],
     context: ClipContext,
 ) -> StratumScore:
     spec = metric.spec
-    values = [value for value in found if value is not None]
+    values = [value for value in found if isinstance(value, int | float)]
+    reasons = [value for value in found if isinstance(value, str)]
     infinite = [value for value in values if math.isinf(value)]
     capped = 0 if spec.cap is None else sum(value >= spec.cap for value in values)
     if spec.cap is not None:
@@ -126,7 +158,7 @@ def _stratum(
         value=math.fsum(values) / len(values) if values else None,  # exact: order-free
         n=len(values),
         capped=capped,
-        note=None if values else _why_empty(region, context),
+        note=None if values else next(iter(reasons), None) or _why_empty(region, context),
     )
 
 

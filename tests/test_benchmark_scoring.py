@@ -14,7 +14,8 @@ import pytest
 from benchmark.clip_scores import BACK_GAP, NO_MASK, score_clip
 from benchmark.metrics import METRICS
 from benchmark.metrics.frames import FrameScore, frame_metric
-from benchmark.metrics.spec import ClipContext
+from benchmark.metrics.l1 import l1
+from benchmark.metrics.spec import ClipContext, FramePair, Values
 from benchmark.results import SCORES, Generation, Score
 from benchmark.scoring import score
 from benchmark.targets import fit_masks
@@ -263,6 +264,61 @@ def test_a_metric_that_gives_nan_fails_the_item() -> None:
     a = np.zeros((1, 16, 16, 3), np.uint8)
     with pytest.raises(ItemError, match="no number"):
         score_clip(ClipContext(["front"]), a, a, [broken])
+
+
+def choosy(target: np.ndarray, generated: np.ndarray, _: np.ndarray | None) -> FrameScore:
+    """A metric whose window is 32 pixels."""
+    if min(target.shape[:2]) < 32:
+        raise ItemError("score.too_small", f"{len(target)} rows; needed: 32")
+    return l1(target, generated)
+
+
+def test_a_crop_too_small_for_one_metric_stops_neither_its_frame_nor_another() -> None:
+    a, b = (np.full((2, 40, 40, 3), value, np.uint8) for value in (100, 110))
+    keypoints = np.zeros((2, 17, 3), np.float32)
+    keypoints[:, [5, 6, 11, 12]] = ((12, 10, 1), (24, 10, 1), (12, 24, 1), (24, 24, 1))
+    context = ClipContext(["front"] * 2, keypoints=keypoints)
+    metric = frame_metric(replace(METRICS["l1"].spec, name="choosy"), choosy, "choosy", 4)
+    rows = score_clip(context, a, b, [metric, METRICS["l1"]])
+    found = {(r.metric, r.region): r for r in rows if r.stratum == "all"}
+    for measured in (("choosy", "whole"), ("l1", "whole"), ("l1", "garment")):
+        assert found[measured].value == pytest.approx(10 / 255)
+    assert found["choosy", "garment"].value is None
+    assert found["choosy", "garment"].note == "21 rows; needed: 32"
+
+
+class Unable:
+    """A measure that gives up at the step it is told to."""
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+
+    def update(self, _: FramePair) -> None:
+        self.give_up("update")
+
+    def result(self) -> Values:
+        self.give_up("result")
+        raise AssertionError("not reached")
+
+    def give_up(self, step: str) -> None:
+        if step == self.step:
+            raise ItemError("score.unable", f"no {step} of this clip")
+
+
+@pytest.mark.parametrize("step", ["start", "update", "result"])
+def test_a_metric_that_cannot_measure_a_clip_says_why_and_stops_no_other(step: str) -> None:
+    def start(_: ClipContext) -> Unable:
+        measure = Unable(step)
+        measure.give_up("start")
+        return measure
+
+    a = np.zeros((2, 16, 16, 3), np.uint8)
+    unable = replace(METRICS["psnr"], start=start)
+    rows = score_clip(ClipContext(["front"] * 2), a, a, [unable, METRICS["l1"]])
+    assert {(r.value, r.note) for r in rows if r.metric == "psnr"} == {
+        (None, f"no {step} of this clip")
+    }
+    assert next(r.value for r in rows if r.metric == "l1") == 0
 
 
 def test_the_back_gap_is_positive_where_the_back_is_worse() -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmark.metrics.spec import (
-    FOREGROUND,
     GARMENT,
     WHOLE,
     ClipContext,
@@ -17,8 +16,10 @@ from benchmark.metrics.spec import (
     Measure,
     Metric,
     MetricSpec,
+    Value,
     Values,
 )
+from mrfashion.errors import ItemError
 
 
 @dataclass(frozen=True)
@@ -37,24 +38,31 @@ class FrameByFrame:
 
     def __init__(self, compare: Compare, regions: frozenset[str]) -> None:
         self.compare = compare
-        self.values: dict[str, list[float | None]] = {region: [] for region in regions}
+        self.values: dict[str, list[Value]] = {region: [] for region in regions}
 
     def update(self, pair: FramePair) -> None:
         """Measure the pair."""
-        score = self.compare(pair.target, pair.generated, pair.mask)
+        score = self._score(pair.target, pair.generated, pair.mask)
         for region, values in self.values.items():
             values.append(self._of_region(region, score, pair))
 
-    def _of_region(self, region: str, score: FrameScore, pair: FramePair) -> float | None:
-        if region == WHOLE:
-            return score.whole
-        if region == FOREGROUND:
-            return score.foreground
-        if pair.garment is None:
-            return None
-        top, left, bottom, right = pair.garment
-        crop = (slice(top, bottom), slice(left, right))
-        return self.compare(pair.target[crop], pair.generated[crop], None).whole
+    def _of_region(self, region: str, score: FrameScore | str, pair: FramePair) -> Value:
+        if region == GARMENT:
+            if pair.garment is None:
+                return None
+            top, left, bottom, right = pair.garment
+            crop = (slice(top, bottom), slice(left, right))
+            score, region = self._score(pair.target[crop], pair.generated[crop], None), WHOLE
+        if isinstance(score, str):
+            return score
+        return score.whole if region == WHOLE else score.foreground
+
+    def _score(self, target: Image, generated: Image, mask: Mask | None) -> FrameScore | str:
+        """The frame's numbers, or why it has none: a crop may be smaller than a window."""
+        try:
+            return self.compare(target, generated, mask)
+        except ItemError as error:
+            return error.text
 
     def result(self) -> Values:
         """A number a frame."""

@@ -73,11 +73,12 @@ class FramePair:
     garment: Box | None = None
 
 
-Values = Mapping[str, Sequence[float | None]]  # region => a number a frame, None: none to be had
+Value = float | str | None  # a text: why there is none; None: the frame lacks the region
+Values = Mapping[str, Sequence[Value]]  # region => of each frame
 
 
 class Measure(Protocol):
-    """A metric at work on one clip."""
+    """A metric at work on one clip; an ItemError of it is why it measures nothing there."""
 
     def update(self, pair: FramePair) -> None:
         """Take in the next frame pair."""
