@@ -45,6 +45,15 @@ class Difference:
     dropped: int  # samples that only one of the two measured
 
 
+@dataclass(frozen=True)
+class Paired:
+    """Differences of the complete cases."""
+
+    groups: dict[str, list[float]]  # garment group -> a - b of its samples
+    samples: int
+    dropped: int  # samples that only one of the two measured
+
+
 def interval(
     values_by_group: Mapping[str, Sequence[float]],
     level: float = 0.95,
@@ -73,15 +82,22 @@ def paired_difference(
     seed: int = 0,
 ) -> Difference:
     """Interval of a - b by sample id, over complete cases only; the others are counted."""
-    differences: dict[str, list[float]] = {}
-    samples = 0
+    paired = group_differences(a, b, group_of)
+    return Difference(interval(paired.groups, level, seed), paired.samples, paired.dropped)
+
+
+def group_differences(
+    a: Mapping[str, float | None], b: Mapping[str, float | None], group_of: Mapping[str, str]
+) -> Paired:
+    """Differences a - b of the samples that both measured, by garment group."""
+    groups: dict[str, list[float]] = {}
     measured = {s for s in a if a[s] is not None} | {s for s in b if b[s] is not None}
     for sample in sorted(measured):
         left, right = a.get(sample), b.get(sample)
         if left is not None and right is not None:
-            differences.setdefault(group_of[sample], []).append(left - right)
-            samples += 1
-    return Difference(interval(differences, level, seed), samples, len(measured) - samples)
+            groups.setdefault(group_of[sample], []).append(left - right)
+    samples = sum(map(len, groups.values()))
+    return Paired(groups, samples, len(measured) - samples)
 
 
 def _group_means(values_by_group: Mapping[str, Sequence[float]]) -> NDArray[np.float64]:

@@ -98,7 +98,9 @@ def test_pairing_finds_what_separate_intervals_hide() -> None:
     assert alone.low < other.high
 
 
-@pytest.mark.parametrize(("groups", "trials"), [(5, 2000), (10, 2000), (20, 2000), (30, 1000)])
+@pytest.mark.parametrize(
+    ("groups", "trials"), [(5, 2000), (10, 2000), (20, 2000), (30, 1000), (100, 1000)]
+)
 def test_a_95_percent_interval_covers_93_to_99(groups: int, trials: int) -> None:
     """Clips correlate within a group (ICC 0.8) and groups differ in size.
 
