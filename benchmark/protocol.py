@@ -99,12 +99,15 @@ def refuse_other_task(runs: Path, task: Task) -> None:
         raise InputRefused(
             f"{runs} holds generations without {TASK_FILE}; restore it, or choose another --out"
         )
-    if (runs / TASK_FILE).exists():
-        there, now = _decisive(load_task(runs)), _decisive(task)
-        if there != now:
-            names = [name for name in now if there[name] != now[name]]
-            what = "; ".join(f"{n}: {there[n]!r} there, {now[n]!r} now" for n in names)
-            raise InputRefused(f"{runs} holds another task ({what}); choose another --out")
+    if (runs / TASK_FILE).exists() and (differs := task_differences(load_task(runs), task)):
+        what = "; ".join(f"{n}: {there!r} there, {now!r} now" for n, there, now in differs)
+        raise InputRefused(f"{runs} holds another task ({what}); choose another --out")
+
+
+def task_differences(one: Task, other: Task) -> list[tuple[str, Any, Any]]:
+    """What keeps scores of two tasks from being compared: field, its value in each."""
+    first, second = _decisive(one), _decisive(other)
+    return [(name, first[name], second[name]) for name in first if first[name] != second[name]]
 
 
 def save_task(runs: Path, task: Task) -> None:

@@ -101,13 +101,13 @@ def score(
         with _one_thread_a_worker():
             _work(run, journal, due, workers or os.cpu_count() or 1, progress)
         rows, failed = _rows(run, journal, generations, videos, refused)
-        ids = [m.spec.metric_id(region) for m in chosen for region in m.spec.regions]
-        SCORES.write(root / SCORES_FILE, rows, task_hash=task.task_hash, metric_ids=ids)
+        defined = {m.spec.metric_id(r): m.spec.defined(r) for m in chosen for r in m.spec.regions}
+        SCORES.write(root / SCORES_FILE, rows, task_hash=task.task_hash, metrics=defined)
     fresh = sum(_fresh(video, due) and video.name not in failed for video in videos.values())
     missing = sum(g.status != "ok" for g in generations)
     return Summary(
         task_hash=task.task_hash,
-        metric_ids=tuple(ids),
+        metric_ids=tuple(defined),
         scored=fresh,
         reused=len(generations) - missing - len(failed) - fresh,
         failed=failed,

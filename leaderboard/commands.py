@@ -1,7 +1,9 @@
-"""`mrfashion report RUNS --out SITE`: the board as a page, Markdown, CSV and JSON."""
+"""`mrfashion report` and `mrfashion compare`: the board of a run folder, and paired tests."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +11,9 @@ import typer
 
 
 def mount(app: typer.Typer) -> None:
-    """Register the command."""
+    """Register the commands."""
     app.command("report")(report_command)
+    app.command("compare")(compare_command)
 
 
 def report_command(
@@ -41,3 +44,29 @@ def report_command(
         "\n\n".join([escape(result_text(site.board)), table(site.board), legend(site.board)])
     )
     typer.echo(f"\nPage: {site.page}")
+
+
+def compare_command(
+    runs: Annotated[list[Path], typer.Argument(help="Scored run folders of one task.")],
+    baseline: Annotated[str, typer.Option(help="Entrant that the others are compared with.")],
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Only this metric; repeat for more.")
+    ] = None,
+    region: Annotated[
+        list[str] | None, typer.Option(help="Only this region; repeat for more.")
+    ] = None,
+    stratum: Annotated[
+        list[str] | None, typer.Option(help="all (the default), a view or back-gap; repeat.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Test entrants against a baseline, paired by sample, adjusted for all tests printed."""
+    from benchmark.comparison import compare
+    from leaderboard.render.comparison import table
+
+    found = compare(runs, baseline, metrics=metric, regions=region, strata=stratum or ["all"])
+    if as_json:
+        rows = [asdict(comparison) | {"verdict": comparison.verdict()} for comparison in found]
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        typer.echo(table(found))

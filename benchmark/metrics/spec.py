@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,9 @@ class MetricSpec:
     status: Status = "standard"  # comparability: as others compute it; invalid: and wrongly so
     citation: str = ""
 
-    def metric_id(self, region: str) -> str:
-        """ "<metric>/<region>@<version>#<definition hash>"; another field, another id."""
-        definition = {
+    def defined(self, region: str) -> dict[str, Any]:
+        """All that its number in a region depends on, plain JSON values."""
+        return {
             "name": self.name,
             "version": self.version,
             "higher_is_better": self.higher_is_better,
@@ -46,7 +46,10 @@ class MetricSpec:
             "region": [region, self.regions[region]],
             "cap": self.cap,
         }
-        return f"{self.name}/{region}@{self.version}#{content_hash(definition)[:12]}"
+
+    def metric_id(self, region: str) -> str:
+        """ "<metric>/<region>@<version>#<definition hash>"; another definition, another id."""
+        return f"{self.name}/{region}@{self.version}#{content_hash(self.defined(region))[:12]}"
 
 
 @dataclass(frozen=True, eq=False)
