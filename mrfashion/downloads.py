@@ -1,6 +1,6 @@
 """A file over HTTP: it goes on where a kill or a break left it, and is there only when it is whole.
 
-The bytes are pinned, so neither the server nor what lies on the disk need be trusted.
+Where the bytes are pinned, neither the server nor what lies on the disk need be trusted.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ BREAKS = 5  # without the file ever getting longer
 WAIT_S = 0.5  # after a break, and longer after each further one
 CHUNK = 1 << 16
 STEP = 1 << 20  # of the progress
+# What a network does: ValueError is an address it sends on to that cannot be read.
+FAILURES = (urllib.error.URLError, http.client.HTTPException, OSError, ValueError)
 
 
 def offline_by() -> str | None:
@@ -46,11 +48,13 @@ class Address:
     token: str | None = field(default=None, repr=False)  # for this very server, no other
     login: str = ""  # what to do where the server asks who we are
 
+    def __post_init__(self) -> None:
+        if not shown(self.url).startswith(("http://", "https://")):
+            raise ConfigError(f"{shown(self.url)} is no http or https address")
+
 
 def open_url(address: Address, headers: dict[str, str]) -> Any:
-    """Open http(s) and nothing else; a refusal names the address, without its credentials."""
-    if urlsplit(address.url).scheme not in ("http", "https"):
-        raise ConfigError(f"{shown(address.url)} is no http or https address")
+    """The server's answer; FAILURES, or MissingRequirement at a redirect that is refused."""
     agent = {"User-Agent": "mrfashion", "Accept-Encoding": "identity"}
     request = urllib.request.Request(address.url, headers=agent | headers)
     if address.token:
@@ -85,7 +89,10 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 def shown(url: str) -> str:
     """An address for a message: without user, password and query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be read"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
@@ -129,7 +136,7 @@ def stated_size(address: Address, most: int) -> int:
     try:
         with open_url(address, {}) as answer:
             stated = answer.headers.get("Content-Length", "")
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+    except FAILURES as error:
         raise _refused(address, error) from None
     if not re.fullmatch(r"[0-9]{1,15}", stated) or not 0 < int(stated) <= most:
         raise MissingRequirement(
@@ -203,7 +210,7 @@ def _received(address: Address, have: int) -> Iterator[tuple[int, bytes]]:
         if error.code < 500 and error.code not in (408, 429):
             raise _refused(address, error) from None
         raise _Break(str(error)) from None
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+    except FAILURES as error:
         raise _Break(str(error)) from None
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import urllib.error
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
 
-from mrfashion.downloads import Address, open_url, shown
+from mrfashion.downloads import FAILURES, Address, open_url, shown
 from mrfashion.errors import ConfigError, MissingRequirement
 
 PYPI = "https://pypi.org/simple"
@@ -22,7 +20,7 @@ def wheel_url(project: str, file: str) -> str:
 
     Its bytes are pinned elsewhere, so the index need not be trusted.
     """
-    index = os.environ.get("PIP_INDEX_URL") or PYPI
+    index = Address(os.environ.get("PIP_INDEX_URL") or PYPI).url
     if "@" in urlsplit(index).netloc:
         raise ConfigError(
             f"index {shown(index)} needs a password, which is not supported: get {file} with "
@@ -42,21 +40,21 @@ def _files(page: str) -> list[tuple[str, str]]:
             body = answer.read(MAX_PAGE + 1)
             json_like = "json" in answer.headers.get("Content-Type", "")
             base = answer.url
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+    except FAILURES as error:
         raise MissingRequirement(
             f"{shown(page)} could not be read: {error}. Try again, or name another PIP_INDEX_URL"
         ) from None
     if len(body) > MAX_PAGE:
         raise MissingRequirement(f"{shown(page)} is no page of a package index: it does not end")
-    links = _from_json(body, page) if json_like else _from_html(body)
-    return [(name, urljoin(base, url).partition("#")[0]) for name, url in links]
-
-
-def _from_json(body: bytes, page: str) -> list[tuple[str, str]]:
     try:
-        return [(str(entry["filename"]), str(entry["url"])) for entry in json.loads(body)["files"]]
-    except (ValueError, KeyError, TypeError):
+        links = _from_json(body) if json_like else _from_html(body)
+        return [(name, urljoin(base, url).partition("#")[0]) for name, url in links]
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise MissingRequirement(f"{shown(page)} is no page of a package index") from None
+
+
+def _from_json(body: bytes) -> list[tuple[str, str]]:
+    return [(str(entry["filename"]), str(entry["url"])) for entry in json.loads(body)["files"]]
 
 
 def _from_html(body: bytes) -> list[tuple[str, str]]:

@@ -113,8 +113,14 @@ def _promised(row: WeightFile) -> Pin:
 
 def _cached(row: WeightFile, promised: Pin | None) -> Path | None:
     """The file in Hugging Face's own cache, if it is there and right."""
-    path = row.origin.cached() if isinstance(row.origin, Hub) else None
-    right = path and (promised is None or is_whole(path, promised.bytes, promised.sha256))
+    if not isinstance(row.origin, Hub):
+        return None
+    path = row.origin.cached()
+    try:
+        here = path.is_file()
+        right = here and (not promised or is_whole(path, promised.bytes, promised.sha256))
+    except OSError:  # somebody else's cache, closed to us
+        return None
     return path if right else None
 
 
@@ -188,14 +194,14 @@ def _store(chunks: Iterable[bytes], row: WeightFile, promised: Pin | None, origi
             file.write(chunk)
         seen = Pin(size, digest.hexdigest())
         if seen != promised and (promised or not 0 < size <= MOST):
-            raise HashMismatch(_unlike(row, promised, origin, seen))
+            raise HashMismatch(_unlike(row, promised, origin))
     return seen
 
 
-def _unlike(row: WeightFile, promised: Pin | None, origin: Path, seen: Pin) -> str:
+def _unlike(row: WeightFile, promised: Pin | None, origin: Path) -> str:
     wanted = f"sha256 {promised.sha256}" if promised else f"1 to {MOST} of them"
     return (
         f"{origin} does not give the promised bytes of {row.file} ({wanted}); nothing was written. "
-        f"{row.origin.page} has {row.origin.file}; to use a file of your trust: "
+        f"{row.origin.page} has {row.origin.file}; to use a file of your own: "
         f"mrfashion weights fetch {row.name} --from FILE --trust"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit
 
 from mrfashion.downloads import Address, shown
@@ -24,7 +24,7 @@ class Https:
     @property
     def file(self) -> str:
         """The name it has there."""
-        return self.url.rpartition("/")[2]
+        return PurePosixPath(urlsplit(self.url).path).name
 
     @property
     def page(self) -> str:
@@ -47,7 +47,7 @@ class Hub:
     @property
     def file(self) -> str:
         """The name it has there."""
-        return self.path.rpartition("/")[2]
+        return PurePosixPath(self.path).name
 
     @property
     def page(self) -> str:
@@ -61,13 +61,12 @@ class Hub:
         login = "set HF_TOKEN to a token that may read it, and accept its licence on its page"
         return Address(f"{endpoint}/{path}", _token(endpoint), login)
 
-    def cached(self) -> Path | None:
-        """The file where Hugging Face's own library left it, if it did."""
+    def cached(self) -> Path:
+        """Where Hugging Face's own library leaves it."""
         home = os.environ.get("HF_HOME") or _xdg_cache() / "huggingface"
         folder = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
         repo = "models--" + self.repo.replace("/", "--")
-        path = folder / repo / "snapshots" / self.revision / self.path
-        return path if path.is_file() else None
+        return folder / repo / "snapshots" / self.revision / self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,15 @@ def test_a_server_that_wants_a_login_says_how(server: FileServer, tmp_path: Path
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("to", ["http://[nowhere", "http://127.0.0.1:x/", "//", "http://\u00ff/"])
+def test_a_server_that_sends_on_to_no_address_ends_in_an_error(
+    to: str, server: FileServer, tmp_path: Path
+) -> None:
+    server.sent_on = {"/a": to}
+    with pytest.raises(MissingRequirement, match="/a could not be read"):
+        download(Address(f"{server.url}/a"), tmp_path / "file", len(DATA), SHA)
+
+
 def test_servers_that_send_on_in_a_ring_end_in_an_error(server: FileServer, tmp_path: Path) -> None:
     server.sent_on = {"/a": "/b", "/b": "/a"}
     with pytest.raises(MissingRequirement, match="infinite loop"):

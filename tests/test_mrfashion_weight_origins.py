@@ -42,6 +42,9 @@ def test_the_index_may_speak_html(server: FileServer) -> None:
         ("application/json", b"{"),
         ("application/json", b'{"files": 3}'),
         ("application/json", b'{"files": [{"filename": "other.whl", "url": "x"}]}'),
+        ("application/json", b"[" * 200_000),
+        ("application/json", b'{"files": [{"filename": "toy.whl", "url": "http://[x"}]}'),
+        ("text/html", b"<a href='http://[x'>"),
         ("text/html", b"\xff<a href=>"),
         ("text/html", b""),
     ],
@@ -57,6 +60,16 @@ def test_an_index_with_a_password_is_refused_before_it_is_asked(
 ) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "https://me:secret@127.0.0.1/simple")
     with pytest.raises(ConfigError, match="--from") as caught:
+        wheel_url("toy", "toy.whl")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("index", ["toy", "file:///etc", "http://[me:secret@x"])
+def test_an_index_that_is_no_address_is_refused(
+    index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", index)
+    with pytest.raises(ConfigError, match="is no http or https address") as caught:
         wheel_url("toy", "toy.whl")
     assert "secret" not in str(caught.value)
 
@@ -171,6 +184,15 @@ def test_wrong_bytes_in_the_hubs_cache_are_not_used(
     put_in_hub_cache(tmp_path / "hf", data)
     assert fetch("hub")[0].read_bytes() == NET
     assert server.requests == [RESOLVED]
+
+
+def test_a_hub_cache_that_cannot_be_read_is_passed_by(
+    server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", "/" + "x" * 5000)
+    with pytest.raises(OSError, match="too long"):
+        NET_ORIGIN.cached().stat()
+    assert fetch("hub")[0].read_bytes() == NET
 
 
 # Archives, plain files, and people.
