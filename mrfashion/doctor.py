@@ -13,6 +13,7 @@ import numpy as np
 from mrfashion.environment import environment
 from mrfashion.errors import MRFashionError
 from mrfashion.media import read_frames, write_clip, write_lossless
+from mrfashion.weights import HERE, WEIGHTS, files_of, state
 
 OPTIONAL = {
     "datasets": ("the manifest through Hugging Face datasets", "pip install datasets"),
@@ -42,6 +43,7 @@ def examine() -> list[Finding]:
         _tried("lossless FFV1 round trip", _ffv1),
         _gpu(),
         *(_extra(name, *words) for name, words in OPTIONAL.items()),
+        *(_weights(model) for model in dict.fromkeys(row.model for row in WEIGHTS.values())),
     ]
 
 
@@ -83,3 +85,16 @@ def _extra(name: str, purpose: str, command: str) -> Finding:
     if importlib.util.find_spec(name):
         return Finding(name, True, False, purpose)
     return Finding(name, False, False, f"not installed; for {purpose}: {command}")
+
+
+def _weights(model: str) -> Finding:
+    what, rows = f"weights of {model}", files_of(model)
+    try:
+        states = {row.name: state(row) for row in rows}
+    except MRFashionError as error:
+        return Finding(what, False, False, str(error))
+    lacking = [f"{name} is {found}" for name, found in states.items() if found not in HERE]
+    if lacking:
+        return Finding(what, False, False, f"{', '.join(lacking)}: {rows[0].command}")
+    own = "".join(f", {name} on your word" for name, found in states.items() if found == "trusted")
+    return Finding(what, True, False, f"present{own}")

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-import stat
+import tempfile
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mrfashion import weights
 from mrfashion.__main__ import run
@@ -23,9 +25,9 @@ from mrfashion.errors import (
     MissingRequirement,
     UnknownNameError,
 )
-from mrfashion.weight_fetching import fetch
+from mrfashion.weight_fetching import _member_chunks, fetch
 from mrfashion.weight_files import WEIGHTS, WeightFile
-from mrfashion.weight_origins import Archive, Hub, Member
+from mrfashion.weight_origins import Hub, Member
 from mrfashion.weights import missing_weights, path_of, recorded, state, weights_path
 from tests.file_server import FileServer, forget_settings, serving
 from tests.toy_weights import MEMBERS, NET, OWN, UNPINNED, digest, use_toys, zip_bytes
@@ -157,6 +159,28 @@ def test_a_hostile_archive_writes_nothing(kind: str, toys: Toys) -> None:
     with pytest.raises(HashMismatch, match=r"bad\.whl"):
         fetch("toy", given=toys.own(HOSTILE[kind], "bad.whl"))
     assert not toys.left()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=8),
+    st.integers(0, len(GOOD)),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_damaged_archive_gives_the_right_bytes_or_a_clear_error(
+    changes: list[tuple[int, int]], length: int
+) -> None:
+    damaged = bytearray(GOOD)
+    for place, value in changes:
+        damaged[place] = value
+    name = "models/one.tflite"
+    with tempfile.NamedTemporaryFile() as file:
+        for data in (damaged, damaged[:length]):
+            Path(file.name).write_bytes(data)
+            try:
+                got = b"".join(_member_chunks(Path(file.name), name))
+            except HashMismatch:
+                continue
+            assert got == MEMBERS[name]  # the archive's own checksum saw to it
 
 
 def test_a_member_is_not_written_where_its_name_says(toys: Toys) -> None:
@@ -415,19 +439,26 @@ def test_the_commands_show_what_is_trusted(toys: Toys, capsys: pytest.CaptureFix
     assert re.search(r"^missing  loose-net +\?  MIT ", text, re.M)
 
 
-def test_what_fetch_writes_can_be_read_by_others(toys: Toys) -> None:
-    mode = fetch("toy-one")[0].stat().st_mode
-    assert stat.S_IMODE(mode) == 0o666 & ~current_umask()
-
-
-def current_umask() -> int:
-    value = os.umask(0o022)
-    os.umask(value)
-    return value
+def test_the_doctor_has_a_line_for_every_model(
+    toys: Toys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mrfashion.doctor.WEIGHTS", toys.rows)
+    fetch("toy-two")
+    fetch("hub-net", given=toys.own(), trust=True)
+    assert run(["doctor"]) == ExitCode.COMPLETE  # no weights are needed for the rest to work
+    said = capsys.readouterr().out
+    assert "-     weights of toy: toy-one is missing: mrfashion weights fetch toy\n" in said
+    assert "ok    weights of hub: present, hub-net on your word\n" in said
+    assert (
+        "-     weights of loose: loose-net is missing: mrfashion weights fetch loose --trust"
+        in said
+    )
+    (weights.weights_folder() / "trusted.json").write_text("{")
+    assert run(["doctor"]) == ExitCode.COMPLETE
+    assert re.search(r"weights of hub: .*trusted\.json is no JSON", capsys.readouterr().out)
 
 
 def test_an_archive_is_one_of_its_kind() -> None:
     """Two archives that are one file must have one pin: their rows share a download."""
     archives = {row.origin.archive for row in WEIGHTS.values() if isinstance(row.origin, Member)}
     assert len({archive.source.file for archive in archives}) == len(archives)
-    assert all(isinstance(archive, Archive) for archive in archives)

@@ -21,7 +21,7 @@ from mrfashion.poses.blazepose_layout import BODY_LANDMARKS, to_wholebody
 from mrfashion.poses.blazepose_networks import DETECTOR, LANDMARKER, Networks, missing_package
 from mrfashion.poses.blazepose_roi import Roi, body_roi, check_frame, letterbox_roi
 from mrfashion.poses.estimator import DETECTOR_SKIPPED, Image, PoseTrack
-from mrfashion.weights import WEIGHTS, missing_weights
+from mrfashion.weights import missing_weights, recorded
 
 HIP_CENTRE, CIRCLE = 0, 1  # of a detection's points
 AUXILIARY = slice(33, 35)  # the same two among the landmarks: they give the next frame's square
@@ -74,7 +74,7 @@ class BlazePose:
         """What decides the keypoints; the number of threads does not."""
         return {
             **asdict(self.config),
-            "weights_sha256": {name: WEIGHTS[name].sha256 for name in (DETECTOR, LANDMARKER)},
+            **recorded((DETECTOR, LANDMARKER)),
             "colour_order": "rgb",
             "box_policy": "square through the alignment points x 1.25, of the surest detection or "
             "of the last frame's landmarks",
