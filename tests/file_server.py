@@ -106,10 +106,12 @@ def serving() -> Iterator[FileServer]:
     with FileServer() as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
-        yield running
-        running.released.set()
-        running.shutdown()
-        thread.join()
+        try:
+            yield running
+        finally:
+            running.released.set()
+            running.shutdown()
+            thread.join()
 
 
 def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
