@@ -29,6 +29,10 @@ def generate_command(
     dataset: Annotated[Path, typer.Argument(help="Folder that `mrfashion curate` wrote.")],
     entrant: Annotated[list[str], typer.Option(help="Generator; may be given several times.")],
     out: Annotated[Path, typer.Option(help="Run folder; the same one goes on where it stopped.")],
+    protocol: Annotated[
+        Path | None,
+        typer.Option(help="Frozen by `mrfashion protocol new`; takes no task option beside it."),
+    ] = None,
     split: Annotated[
         list[str] | None, typer.Option(help="Split, may be given several times; default: test.")
     ] = None,
@@ -48,6 +52,7 @@ def generate_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Make every entrant's videos of a dataset's samples. Run it again to go on."""
+    from benchmark.frozen_protocol import load_protocol
     from benchmark.protocol import TaskOptions
     from benchmark.reduction import as_rule
     from benchmark.runner import generate
@@ -62,11 +67,13 @@ def generate_command(
         guidance=guidance,
         limit=limit,
     )
+    if protocol is not None and options != TaskOptions():
+        raise ConfigError(f"{protocol} says what is asked; leave out the options of the task")
     summary = generate(
         dataset,
         out,
         entrant,
-        options,
+        options if protocol is None else load_protocol(protocol),
         device=device,
         dtype=dtype,
         force=force,

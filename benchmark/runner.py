@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmark.attempts import attempt, bugs_as_item_errors
 from benchmark.entrants import make_entrant
+from benchmark.frozen_protocol import PROTOCOL_FILE, Protocol, require_task, save_protocol
 from benchmark.generations import (
     JOURNAL_FILE,
     Entrant,
@@ -86,7 +87,7 @@ def generate(
     dataset_root: str | Path,
     runs_root: str | Path,
     entrant_names: Sequence[str],
-    options: TaskOptions | None = None,
+    asked: TaskOptions | Protocol | None = None,
     *,
     device: str = "cpu",
     dtype: str = "float32",
@@ -97,6 +98,8 @@ def generate(
 ) -> Summary:
     """Make what is missing of every entrant's videos, write the table, and say what was done.
 
+    A protocol as `asked` must be frozen with this dataset, and goes into the run folder.
+
     `shard` (i, n) takes every n-th sample from the i-th on, i from 0. A failing item becomes a
     row; wrong input or a missing requirement stops the run before it starts.
     """
@@ -105,7 +108,11 @@ def generate(
     for name in names:
         _ready(name)
     dataset = Dataset(dataset_root)
-    task = make_task(dataset, runs, options or TaskOptions())
+    protocol = asked if isinstance(asked, Protocol) else None
+    options = asked.task if isinstance(asked, Protocol) else asked or TaskOptions()
+    task = make_task(dataset, runs, options)
+    if protocol:
+        require_task(protocol, task)
     samples = task_samples(dataset, task)[shard[0] :: shard[1]]
     if dry_run and not (runs / JOURNAL_FILE).exists():
         tallies = {name: Tally(planned=len(samples)) for name in names}
@@ -117,6 +124,8 @@ def generate(
         refuse_other_task(runs, task)
         if not dry_run:
             save_task(runs, task)
+            if protocol:
+                save_protocol(runs / PROTOCOL_FILE, protocol)
         generations = Generations(runs, task)
         run = _Run(dataset, task, samples, generations, device, dtype, force, progress)
         return run.plan(names) if dry_run else run.execute(names, shard)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.clip_scores import ALL, StratumScore, score_clip
+from benchmark.frozen_protocol import PROTOCOL_FILE, load_protocol
 from benchmark.metrics import METRICS
 from benchmark.metrics.spec import Metric
 from benchmark.protocol import Task, load_task, open_dataset
@@ -89,7 +90,7 @@ def score(
     """
     root = Path(runs_root)
     task = load_task(root)
-    chosen = _chosen(metrics)
+    chosen = _chosen(root, metrics)
     lacking = {m.spec.name: text for m in chosen if (text := m.missing())}
     dataset = open_dataset(root, _moved(task, dataset_root))
     run = Run(root, dataset, task, chosen, lacking, device)
@@ -132,7 +133,10 @@ def _moved(task: Task, dataset_root: str | Path | None) -> Task:
     )
 
 
-def _chosen(names: Sequence[str] | None) -> tuple[Metric, ...]:
+def _chosen(root: Path, names: Sequence[str] | None) -> tuple[Metric, ...]:
+    """The metrics asked for, else those of the folder's protocol, else the default ones."""
+    if not names and (root / PROTOCOL_FILE).exists():
+        return load_protocol(root / PROTOCOL_FILE).metrics
     for name in names or ():
         if name not in METRICS:
             raise UnknownNameError("metric", name, METRICS)

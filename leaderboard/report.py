@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.frozen_protocol import PROTOCOL_FILE, Protocol, load_protocol, save_protocol
 from benchmark.protocol import Task, load_task, open_dataset
 from benchmark.results import GENERATIONS, SCORES
 from benchmark.study.ratings import RATINGS_FILE
@@ -69,7 +70,8 @@ def report(
     generations = GENERATIONS.read(files["generations"])
     results = read_results(SCORES.read(files["scores"]), generations, task.task_hash)
     sources = {path.name: sha256_file(path) for path in files.values()}
-    board = build_board(results, title, _protocol(task), sources)
+    frozen = load_protocol(root / PROTOCOL_FILE) if (root / PROTOCOL_FILE).exists() else None
+    board = build_board(results, title, _protocol(task, frozen), sources)
     if study_root is not None:
         study = read_study(Path(study_root), task.task_hash)
         sources[RATINGS_FILE] = sha256_file(Path(study_root) / RATINGS_FILE)
@@ -82,6 +84,8 @@ def report(
             board, plots=plots, pictures=pictures, funnel=funnel_of(run.dataset)
         )
         write_json(site / BOARD_FILE, as_json(board))
+        if frozen:
+            save_protocol(site / PROTOCOL_FILE, frozen)
         paths = {}
         for name, (file_name, render) in RENDERERS.items():
             if name in formats:
@@ -95,9 +99,10 @@ def as_json(board: Board) -> dict[str, Any]:
     return {"schema_version": BOARD_VERSION, **dataclasses.asdict(board)}
 
 
-def _protocol(task: Task) -> dict[str, str]:
+def _protocol(task: Task, frozen: Protocol | None) -> dict[str, str]:
     """The task's settings in words, for people and for the commands that repeat it."""
     words: dict[str, object] = {
+        "protocol": frozen and f"{frozen.title} ({frozen.protocol_hash})",
         "splits": " ".join(task.splits),
         "size": None if task.size is None else f"{task.size[0]}x{task.size[1]}",
         "reduction rule": task.reduction,

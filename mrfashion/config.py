@@ -15,14 +15,16 @@ from mrfashion.errors import ConfigError, UnknownNameError
 T = TypeVar("T")
 
 
-def load_config(schema: type[T], path_or_preset: str | Path | None) -> T:
-    """Read a TOML file, or the name of a preset in `mrfashion/configs`, into `schema`.
+def load_config(
+    schema: type[T], path_or_preset: str | Path | None, presets: str = "mrfashion.configs"
+) -> T:
+    """Read a TOML file, or the name of one in the package `presets`, into `schema`.
 
     None gives the defaults. Raises ConfigError naming the key, what it got and what is allowed.
     """
     if path_or_preset is None:
         return schema()
-    text = _read(path_or_preset)
+    text = _read(path_or_preset, presets)
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -30,7 +32,13 @@ def load_config(schema: type[T], path_or_preset: str | Path | None) -> T:
     return from_dict(schema, values, where=str(path_or_preset))
 
 
-def _read(path_or_preset: str | Path) -> str:
+def preset_names(presets: str) -> list[str]:
+    """Names of the TOML files in a package."""
+    files = (entry.name for entry in resources.files(presets).iterdir())
+    return sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml"))
+
+
+def _read(path_or_preset: str | Path, presets: str) -> str:
     path = Path(path_or_preset)
     if path.suffix == ".toml":
         if not path.is_file():
@@ -39,11 +47,9 @@ def _read(path_or_preset: str | Path) -> str:
             return path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path} is not UTF-8 text: {error.reason}") from None
-    folder = resources.files("mrfashion.configs")
-    presets = [entry.name for entry in folder.iterdir() if entry.name.endswith(".toml")]
-    if f"{path_or_preset}.toml" not in presets:
-        raise UnknownNameError("preset", str(path_or_preset), [n[: -len(".toml")] for n in presets])
-    return (folder / f"{path_or_preset}.toml").read_text(encoding="utf-8")
+    if str(path_or_preset) not in (known := preset_names(presets)):
+        raise UnknownNameError("preset", str(path_or_preset), known)
+    return (resources.files(presets) / f"{path_or_preset}.toml").read_text(encoding="utf-8")
 
 
 def from_dict(schema: type[T], values: dict[str, Any], where: str = "config") -> T:
