@@ -1,4 +1,4 @@
-"""The commands `mrfashion pose show` and `mrfashion pose import`."""
+"""The commands `mrfashion pose show`, `pose import` and `pose export`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from mrfashion.commands import Json
 
 def mount(app: typer.Typer) -> None:
     """Register the group `pose`."""
-    group = typer.Typer(no_args_is_help=True, help="Look at keypoints, and bring your own.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Look at keypoints, bring your own, take them away."
+    )
     group.command("show")(show)
     group.command("import")(import_keypoints)
+    group.command("export")(export_keypoints)
     app.add_typer(group, name="pose")
 
 
@@ -42,8 +45,18 @@ def show(
 def import_keypoints(
     video: Annotated[Path, typer.Argument(help="The video they belong to.")],
     keypoints: Annotated[
-        Path, typer.Argument(help="Folder of OpenPose JSON, or .npy or .json (f, k, 3).")
+        Path,
+        typer.Argument(
+            help="OpenPose or DWPose JSON (a folder or a file), COCO-WholeBody JSON, "
+            ".npz, or an .npy or JSON array (f, k, 3)."
+        ),
     ],
+    form: Annotated[
+        str | None, typer.Option("--format", help="Told by the content, unless given.")
+    ] = None,
+    rescale: Annotated[
+        bool, typer.Option("--rescale", help="Scale coordinates of 0..1, or of another canvas.")
+    ] = False,
     licence: Annotated[str | None, typer.Option(help="Licence of the video.")] = None,
     garment_group: Annotated[
         str | None, typer.Option(help="Same name: same person and outfit.")
@@ -53,5 +66,24 @@ def import_keypoints(
     from mrfashion.poses.sidecar_import import import_sidecar
 
     meta = {"licence": licence, "garment_group": garment_group}
-    path = import_sidecar(video, keypoints, {name: text for name, text in meta.items() if text})
-    typer.echo(str(path))
+    known = {name: text for name, text in meta.items() if text}
+    typer.echo(str(import_sidecar(video, keypoints, known, form, rescale)))
+
+
+def export_keypoints(
+    names: Annotated[
+        list[str], typer.Argument(help="A dataset, or DATASET/clips/ID.mp4.", metavar="CLIP...")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder; each clip gets one of its own in it.")],
+    form: Annotated[
+        str, typer.Option("--format", help="openpose, dwpose, coco-wholebody or npz.")
+    ] = "openpose",
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write keypoints of a dataset for other tools."""
+    from mrfashion.pose_export import export
+    from mrfashion.progress import track
+
+    folders = [str(folder) for folder in export(names, out, form, force, track)]
+    typer.echo(json.dumps(folders) if as_json else "\n".join(folders))

@@ -10,9 +10,7 @@ NaN where undefined), and of a detector `boxes_xyxy_px` float32 f 4, `detector_s
 
 from __future__ import annotations
 
-import io
 import json
-import math
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +22,12 @@ from numpy.typing import NDArray
 from mrfashion.artefacts import write_atomic
 from mrfashion.errors import ItemError
 from mrfashion.generation import KEYPOINTS, Keypoints
+from mrfashion.poses.array_files import BROKEN, member_bytes, npy_array, npz_bytes
 
 SUFFIX = ".sidecar.npz"
 VERSION = 1
 MAX_BYTES = 2 << 30  # of one member, unpacked: a zip can promise anything
+MAX_META_BYTES = 1 << 16
 META_KEYS = ("garment_group", "licence", "source_url", "terms", "product_id")
 DETECTIONS = {  # name => its shape after f, and its type
     "boxes_xyxy_px": ((4,), np.float32),
@@ -94,14 +94,8 @@ def write_sidecar(path: Path, sidecar: Sidecar) -> None:
     for name in DETECTIONS:
         if (detected := getattr(sidecar, name)) is not None:
             arrays[name] = detected
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, array in arrays.items():
-            member = io.BytesIO()
-            np.save(member, array, allow_pickle=False)
-            archive.writestr(_member(f"{name}.npy"), member.getvalue())
-        archive.writestr(_member("meta.json"), json.dumps(meta, sort_keys=True))
-    write_atomic(path, buffer.getvalue())
+    texts = {"meta.json": json.dumps(meta, sort_keys=True)}
+    write_atomic(path, npz_bytes(arrays, texts))
 
 
 def read_sidecar(path: Path) -> Sidecar:
@@ -114,7 +108,7 @@ def read_sidecar(path: Path) -> Sidecar:
                 if f"{name}.npy" in archive.namelist()
             }
             meta = _meta(archive)
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError) as error:
+    except (*BROKEN, OSError, ValueError, RecursionError) as error:
         raise ItemError("sidecar.corrupt", f"{path.name}: {error}") from None
     if "keypoints" not in arrays:
         raise ItemError("sidecar.corrupt", f"{path.name} holds no keypoints")
@@ -129,30 +123,12 @@ def read_sidecar(path: Path) -> Sidecar:
     return sidecar
 
 
-def _member(name: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name)  # its date is 1980-01-01: no clock in the bytes
-    info.compress_type = zipfile.ZIP_DEFLATED
-    return info
-
-
 def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """Read a member without believing its header: nothing is allocated on its word."""
-    if archive.getinfo(name).file_size > MAX_BYTES:
-        raise ValueError(f"{name} unpacks to more than {MAX_BYTES >> 20} MiB")
-    member = io.BytesIO(archive.read(name))
-    if np.lib.format.read_magic(member) != (1, 0):
-        raise ValueError(f"{name} is no array of format 1.0")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
-    data = member.read()
-    if dtype.hasobject or fortran or math.prod(shape) * dtype.itemsize != len(data):
-        raise ValueError(f"{name} says {dtype} {shape} and holds {len(data)} bytes")
-    return np.frombuffer(data, dtype).reshape(shape)
+    return npy_array(member_bytes(archive, name, MAX_BYTES), name)
 
 
 def _meta(archive: zipfile.ZipFile) -> dict[str, str]:
-    if archive.getinfo("meta.json").file_size > 1 << 16:
-        raise ValueError("meta.json is over 64 KiB")
-    meta = json.loads(archive.read("meta.json"))
+    meta = json.loads(member_bytes(archive, "meta.json", MAX_META_BYTES))
     if not isinstance(meta, dict) or meta.get("version") != VERSION:
         raise ValueError(f"meta.json has no version {VERSION}")
     for key, value in meta.items():

@@ -19,6 +19,7 @@ HELP = (
     "generators inspect",
     "generators list",
     "pose",
+    "pose export",
     "pose import",
     "pose show",
     "protocol",
