@@ -85,7 +85,7 @@ def read_object(path: Path, missing: str) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputRefused(f"{path} does not exist; {missing}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputRefused(f"{path} is no JSON: {error}; restore it") from None
     if not isinstance(values, dict):
         raise InputRefused(f"{path} holds no JSON object; restore it")

