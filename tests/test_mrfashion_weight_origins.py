@@ -140,15 +140,14 @@ def test_a_token_is_not_sent_where_others_listen(monkeypatch: pytest.MonkeyPatch
     assert "hf_secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("token", ["hf_sec ret", "hf_sec\nret", "hf_sécret", "hf\x00secret"])
+@pytest.mark.parametrize("token", ["hf_sec ret", "hf_sec\nret", "hf_s\u00e9cret"])
 def test_a_token_that_is_none_is_refused_unprinted(
     token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if "\0" not in token:  # the system itself takes no such variable
-        monkeypatch.setenv("HF_TOKEN", token)
-        with pytest.raises(ConfigError, match="HF_TOKEN holds") as caught:
-            NET_ORIGIN.address()
-        assert "ret" not in str(caught.value)
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(ConfigError, match="HF_TOKEN holds") as caught:
+        NET_ORIGIN.address()
+    assert "ret" not in str(caught.value)
 
 
 def put_in_hub_cache(folder: Path, data: bytes) -> None:
