@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Literal, get_args
 
-import numpy as np
-
 from mrfashion.errors import UnknownNameError
-from mrfashion.generation import Reference, Request
+from mrfashion.generation import Request
 from mrfashion.views import distance_deg
 
 Rule = Literal["front", "frame0", "nearest"]
@@ -26,15 +25,15 @@ def as_rule(name: str) -> Rule:
 def kept_references(request: Request, rule: Rule, n: int) -> tuple[int, ...]:
     """Indices of the at most `n` references that `rule` keeps, in their original order.
 
-    front: smallest |yaw|. frame0: the first ones, as in the literature. nearest: smallest mean
-    distance to the yaws of the target frames. A reference without a yaw comes last; the first
-    of equals is kept.
+    front: smallest |yaw|. frame0: the first in the sample's order; the literature gives frame 0
+    of the target itself, which no sample does, since it is a target frame. nearest: smallest mean
+    angle to the yaws of the target frames that have one; where none has, all are equal. A
+    reference without a yaw comes last; the first of equals is kept.
     """
     if n < 1:
         raise ValueError(f"a generator must take at least one reference; got {n}")
-    indices = range(len(request.references))
-    costs = [_cost(reference, request, rule) for reference in request.references]
-    return tuple(sorted(sorted(indices, key=lambda i: costs[i])[:n]))
+    costs = [_cost(reference.yaw_deg, request, rule) for reference in request.references]
+    return tuple(sorted(sorted(range(len(costs)), key=lambda i: costs[i])[:n]))
 
 
 def reduce_references(request: Request, rule: Rule, n: int) -> Request:
@@ -47,13 +46,13 @@ def with_references(request: Request, kept: tuple[int, ...]) -> Request:
     return replace(request, references=tuple(request.references[i] for i in kept))
 
 
-def _cost(reference: Reference, request: Request, rule: Rule) -> float:
+def _cost(yaw_deg: float | None, request: Request, rule: Rule) -> float:
+    """What keeping a reference costs: degrees, or 0 where the order alone decides."""
     if rule == "frame0":
         return 0.0
-    if reference.yaw_deg is None:
-        return np.inf
+    if yaw_deg is None or not math.isfinite(yaw_deg):
+        return math.inf
     if rule == "front":
-        return abs(reference.yaw_deg)
-    known = request.yaw_deg[~np.isnan(request.yaw_deg)]
-    distances = [distance_deg(reference.yaw_deg, float(yaw)) for yaw in known]
-    return float(np.mean(distances)) if distances else 0.0
+        return distance_deg(yaw_deg, 0.0)
+    known = [yaw for yaw in request.yaw_deg.tolist() if math.isfinite(yaw)]
+    return math.fsum(distance_deg(yaw_deg, yaw) for yaw in known) / max(1, len(known))

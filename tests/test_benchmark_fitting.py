@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from baselines.still import Still
 from benchmark.fitting import fit, unfit
-from benchmark.reduction import as_rule, kept_references, reduce_references
-from mrfashion.errors import ItemError, UnknownNameError
+from mrfashion.errors import ItemError
 from mrfashion.generation import GeneratorInfo, Reference, Request, Result, Unsupported
 from mrfashion.letterbox import letterbox, move, paint, place
 
@@ -207,44 +206,3 @@ def test_still_gives_back_its_reference_through_a_multiple() -> None:
     fitted = fit(asked, replace(Still.info, size_multiple=16))
     frames = unfit(Still().generate(fitted.request), fitted).frames
     assert (frames == asked.references[0].image).all()
-
-
-YAWS = (100.0, None, -10.0, 170.0, 10.0)
-
-
-@pytest.mark.parametrize(
-    ("rule", "n", "kept"),
-    [
-        ("front", 1, (2,)),
-        ("front", 2, (2, 4)),
-        ("front", 5, (0, 1, 2, 3, 4)),
-        ("frame0", 1, (0,)),
-        ("frame0", 3, (0, 1, 2)),
-        ("nearest", 1, (3,)),
-        ("nearest", 2, (0, 3)),
-        ("nearest", 9, (0, 1, 2, 3, 4)),
-    ],
-)
-def test_rules_keep_the_best_in_their_order(rule: str, n: int, kept: tuple[int, ...]) -> None:
-    asked = request(frames=3, yaws=YAWS, driving=[170.0, -170.0, np.nan])
-    assert kept_references(asked, as_rule(rule), n) == kept
-    reduced = reduce_references(asked, as_rule(rule), n)
-    assert [r.yaw_deg for r in reduced.references] == [YAWS[i] for i in kept]
-
-
-@given(st.permutations(range(4)), st.integers(1, 4), st.sampled_from(["front", "nearest"]))
-def test_rules_keep_the_same_references_in_any_order(order: list[int], n: int, rule: str) -> None:
-    asked = request(frames=2, yaws=(0.0, 95.0, -80.0, 170.0), driving=[20.0, 130.0])
-    permuted = replace(asked, references=tuple(asked.references[i] for i in order))
-    kept = {order[i] for i in kept_references(permuted, as_rule(rule), n)}
-    assert kept == set(kept_references(asked, as_rule(rule), n))
-
-
-def test_nearest_rule_without_any_driving_yaw_keeps_the_first_that_have_one() -> None:
-    asked = request(frames=2, yaws=(None, 90.0, 0.0), driving=[np.nan, np.nan])
-    assert kept_references(asked, "nearest", 1) == (1,)
-
-
-def test_an_unknown_rule_lists_near_ones() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean front"):
-        as_rule("frontal")
