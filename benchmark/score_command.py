@@ -28,6 +28,12 @@ def score_command(
     metric: Annotated[
         list[str] | None, typer.Option(help="Only this metric; repeat for more.")
     ] = None,
+    as_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--as", help="Metrics as others compute them: disco-2024, ...; `default` adds ours."
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Clips at once; by default one a core.")
     ] = None,
@@ -41,7 +47,7 @@ def score_command(
     summary = score(
         runs,
         dataset_root=dataset,
-        metrics=metric,
+        metrics=[*(metric or ()), *(as_ or ())],
         workers=workers,
         device=device,
         progress=track,

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmark.clip_scores import ALL, StratumScore, score_clip
 from benchmark.frozen_protocol import PROTOCOL_FILE, load_protocol
-from benchmark.metrics import METRICS
+from benchmark.metrics import BUNDLES, METRICS
 from benchmark.metrics.spec import Metric
 from benchmark.protocol import Task, load_task, open_dataset
 from benchmark.results import GENERATIONS, SCORES, Generation, Score
@@ -86,7 +86,8 @@ def score(
 ) -> Summary:
     """Score every finished generation of a run folder and write `scores.parquet`.
 
-    The result depends neither on `workers` nor on the order in which clips finish.
+    `metrics` are names of METRICS or BUNDLES; by default the protocol's, else those of status
+    `standard`. The result depends neither on `workers` nor on the order in which clips finish.
     """
     root = Path(runs_root)
     task = load_task(root)
@@ -138,9 +139,10 @@ def _chosen(root: Path, names: Sequence[str] | None) -> tuple[Metric, ...]:
     if not names and (root / PROTOCOL_FILE).exists():
         return load_protocol(root / PROTOCOL_FILE).metrics
     for name in names or ():
-        if name not in METRICS:
-            raise UnknownNameError("metric", name, METRICS)
-    return tuple(METRICS[name] for name in METRICS if not names or name in names)
+        if name not in METRICS and name not in BUNDLES:
+            raise UnknownNameError("metric or bundle", name, [*METRICS, *BUNDLES])
+    wanted = {metric for name in names or ["default"] for metric in BUNDLES.get(name, (name,))}
+    return tuple(metric for name, metric in METRICS.items() if name in wanted)
 
 
 def _videos(run: Run, generations: Sequence[Generation]) -> tuple[dict[str, Video], dict[str, str]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmark.clip_scores import BACK_GAP, NO_MASK, score_clip
-from benchmark.metrics import METRICS
+from benchmark.metrics import BUNDLES, DEFAULT, METRICS
 from benchmark.metrics.frames import FrameScore, frame_metric
 from benchmark.metrics.l1 import l1
 from benchmark.metrics.spec import ClipContext, FramePair, Values
@@ -34,9 +34,9 @@ def rows_of(runs: Path, **wanted: object) -> list[Score]:
 
 def test_exact_videos_have_the_best_scores(tiny_dataset: Path, tmp_path: Path) -> None:
     runs = write_runs(tmp_path, tiny_dataset, {"twin": exact})
-    summary = score(runs)
-    assert (summary.scored, summary.reused, summary.failed, summary.missing) == (4, 0, {}, 0)
     best = {"psnr": 100.0, "ssim": 1.0, "l1": 0.0}
+    summary = score(runs, metrics=list(best))
+    assert (summary.scored, summary.reused, summary.failed, summary.missing) == (4, 0, {}, 0)
     for row in rows_of(runs):
         if row.stratum == BACK_GAP:
             assert row.value == 0
@@ -111,7 +111,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tiny_dataset: Path, tmp_pat
     score(whole)
     runs = write_runs(tmp_path / "runs", tiny_dataset, {"noisy": noisy})
     lines = (whole / "scores.jsonl").read_bytes().splitlines(keepends=True)
-    whole_clip = b"".join(lines[: len(METRICS)])
+    whole_clip = b"".join(lines[: len(DEFAULT)])
     (runs / "scores.jsonl").write_bytes(whole_clip + lines[-1][:40])  # killed in mid-write
     summary = score(runs)
     assert (summary.scored, summary.reused) == (3, 1)
@@ -145,7 +145,7 @@ def test_a_new_mask_is_scored_again(tmp_path: Path) -> None:
 def test_equal_videos_of_two_entrants_are_measured_once(tiny_dataset: Path, tmp_path: Path) -> None:
     runs = write_runs(tmp_path, tiny_dataset, {"a": noisy, "b": noisy})
     assert score(runs).scored == 8
-    assert len((runs / "scores.jsonl").read_text().splitlines()) == 4 * len(METRICS)
+    assert len((runs / "scores.jsonl").read_text().splitlines()) == 4 * len(DEFAULT)
     one, two = (rows_of(runs, entrant=name) for name in "ab")
     assert [replace(r, entrant="b") for r in one] == two
 
@@ -158,7 +158,7 @@ def break_items(rows: list[Generation]) -> None:
 
 def test_bad_items_are_recorded_and_the_rest_goes_on(tiny_dataset: Path, tmp_path: Path) -> None:
     runs = write_runs(tmp_path, tiny_dataset, {"noisy": noisy}, edit=break_items)
-    summary = score(runs)
+    summary = score(runs, metrics=["psnr", "ssim", "l1"])
     assert (summary.scored, summary.missing, len(summary.failed)) == (1, 1, 2)
     notes = {row.sample_id[-1]: row.note or "" for row in rows_of(runs, region="whole")}
     assert notes["0"] == "not generated: gpu.memory"
@@ -333,6 +333,31 @@ def test_the_back_gap_is_positive_where_the_back_is_worse() -> None:
     assert set(gaps) == {("l1", "whole"), ("psnr", "whole")}  # no mask, no pose: nothing more
     one_view = score_clip(ClipContext(["back"] * 4), a, b, [METRICS["l1"]])
     assert BACK_GAP not in {row.stratum for row in one_view}
+
+
+def test_legacy_metrics_are_measured_only_where_a_bundle_names_them(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    runs = write_runs(tmp_path, tiny_dataset, {"noisy": noisy})
+    score(runs)
+    assert {METRICS[row.metric].spec.status for row in rows_of(runs)} == {"standard"}
+    score(runs, metrics=["disco-2024", "l1"])
+    assert {row.metric for row in rows_of(runs)} == {*BUNDLES["disco-2024"], "l1"}
+    refused = rows_of(runs, metric="l1-disco-256x256")
+    assert {row.value for row in refused} == {None}
+    assert "frames are 48x64" in (refused[0].note or "")
+    repaired = rows_of(runs, metric="psnr-disco-2024", stratum="all")
+    assert all(row.value is not None for row in repaired)
+    assert score(runs, metrics=["default"]).scored == 0
+    assert {row.metric for row in rows_of(runs)} == set(DEFAULT)
+
+
+def test_every_bundle_names_metrics() -> None:
+    for name, metrics in BUNDLES.items():
+        assert metrics
+        assert set(metrics) <= set(METRICS)
+        assert name not in METRICS
+    assert "psnr-disco-2023" in BUNDLES["disco-2023"]
 
 
 def test_an_unknown_metric_lists_the_near_ones(tiny_dataset: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrfashion.artefacts import content_hash
+from mrfashion.errors import ItemError
 from mrfashion.generation import Keypoints, Reference
 
 WHOLE, FOREGROUND, GARMENT = REGIONS = ("whole", "foreground", "garment")
@@ -113,3 +114,13 @@ def check_pair(target: Image, generated: Image, mask: Mask | None) -> None:
         raise ValueError(f"target is {target.shape}, generated {generated.shape}; needed: one size")
     if mask is not None and (mask.dtype != np.bool_ or mask.shape != target.shape[:2]):
         raise ValueError(f"mask is {mask.dtype} {mask.shape}; needed: bool {target.shape[:2]}")
+
+
+def check_side(image: Image, least_px: int, metric: str) -> None:
+    """ItemError where a side is shorter than the metric can measure."""
+    height, width = image.shape[:2]
+    if min(height, width) < least_px:
+        raise ItemError(
+            "score.too_small",
+            f"frames are {width}x{height}; {metric} needs {least_px} pixels a side",
+        )
