@@ -6,6 +6,9 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,8 @@ import pytest
 from mrfashion import weights
 from mrfashion.weight_files import WeightFile
 from mrfashion.weight_origins import Archive, ByHand, Https, Hub, Member, Origin, Wheel
-from tests.file_server import FileServer
+from mrfashion.weights import state
+from tests.file_server import FileServer, forget_settings, serving
 
 MEMBERS = {"models/one.tflite": b"one" * 5000, "models/two.tflite": b"two" * 7000}
 NET, UNPINNED, OWN = b"net" * 100_000, b"loose" * 60_000, b"mine" * 4000
@@ -83,3 +87,32 @@ def use_toys(
     }.items():
         monkeypatch.setenv(name, str(value))
     return rows
+
+
+@dataclass(frozen=True)
+class Toys:
+    server: FileServer
+    rows: dict[str, WeightFile]
+    folder: Path  # with the user's own files
+    cache: Path
+
+    def own(self, data: bytes = OWN, name: str = "own.bin") -> Path:
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+    def state(self, name: str) -> str:
+        return state(self.rows[name])
+
+    def left(self) -> set[str]:
+        return {path.name for path in self.cache.rglob("*") if path.is_file()} - {".lock"}
+
+
+@contextmanager
+def toy_shop(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Toys]:
+    """The toys, on a server that runs while the block does."""
+    forget_settings(monkeypatch)
+    (folder / "own").mkdir()
+    with serving() as server:
+        rows = use_toys(monkeypatch, server, folder / "cache")
+        yield Toys(server, rows, folder / "own", folder / "cache")
