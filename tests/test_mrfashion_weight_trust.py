@@ -8,22 +8,10 @@ from pathlib import Path
 import pytest
 
 from mrfashion import weights
-from mrfashion.errors import (
-    ConfigError,
-    HashMismatch,
-    InputRefused,
-    MissingRequirement,
-)
+from mrfashion.errors import ConfigError, HashMismatch, InputRefused, MissingRequirement
 from mrfashion.weight_fetching import fetch
 from mrfashion.weights import missing_weights, path_of, recorded, weights_path
-from tests.toy_weights import (
-    NET,
-    OWN,
-    UNPINNED,
-    Toys,
-    digest,
-    toy_shop,
-)
+from tests.toy_weights import NET, OWN, UNPINNED, Toys, digest, toy_shop
 
 
 @pytest.fixture

@@ -23,14 +23,7 @@ from mrfashion.weight_fetching import fetch
 from mrfashion.weight_files import WEIGHTS
 from mrfashion.weight_origins import Hub, Member
 from mrfashion.weights import missing_weights, weights_path
-from tests.toy_weights import (
-    MEMBERS,
-    OWN,
-    Toys,
-    digest,
-    toy_shop,
-    zip_bytes,
-)
+from tests.toy_weights import MEMBERS, OWN, Toys, digest, toy_shop, zip_bytes
 
 
 @pytest.fixture
