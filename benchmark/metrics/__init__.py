@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.metrics import l1, ms_ssim, psnr, ssim
+from benchmark.metrics import flicker, l1, ms_ssim, psnr, ssim, tof, warping_error
 from benchmark.metrics.legacy import disco, libraries, tecogan
 from benchmark.metrics.spec import Metric
 
@@ -11,6 +11,10 @@ METRICS: dict[str, Metric] = {
     "ssim": ssim.METRIC,
     "ms-ssim": ms_ssim.METRIC,
     "l1": l1.METRIC,
+    "warping-error": warping_error.METRIC,
+    "warping-error-target": warping_error.TARGET_METRIC,
+    "tof": tof.METRIC,
+    "flicker": flicker.METRIC,
     # As others compute it: only where asked for.
     "psnr-disco-2024": disco.PSNR_2024,
     "psnr-disco-2023": disco.PSNR_2023,

@@ -28,7 +28,7 @@ class MetricSpec:
     version: int  # raised when the code would give another number for the same definition
     higher_is_better: bool
     unit: str  # "" where it has none
-    range: tuple[float, float]
+    range: tuple[float, float | None]  # None: no upper bound
     definition: Mapping[str, str]  # every choice that decides the number, in words
     regions: Mapping[str, str]  # of REGIONS, those it has => what each takes in
     cap: float | None = None  # what an infinite frame counts as in a mean
@@ -64,6 +64,7 @@ class ClipContext:
     yaw_deg: NDArray[np.float32] | None = None  # f
     references: Callable[[], Sequence[Reference]] = tuple
     device: str = "cpu"
+    shared: dict[str, Any] = field(default_factory=dict)  # what metrics of one clip compute once
 
 
 @dataclass(frozen=True, eq=False)
