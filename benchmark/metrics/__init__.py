@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.metrics import flicker, l1, ms_ssim, psnr, ssim, tof, warping_error
+from benchmark.metrics import flicker, l1, ms_ssim, poses, psnr, ssim, tof, warping_error
 from benchmark.metrics.legacy import disco, libraries, tecogan
 from benchmark.metrics.spec import Metric
 
@@ -15,6 +15,11 @@ METRICS: dict[str, Metric] = {
     "warping-error-target": warping_error.TARGET_METRIC,
     "tof": tof.METRIC,
     "flicker": flicker.METRIC,
+    "keypoint-error": poses.KEYPOINT_ERROR,
+    "keypoint-noise": poses.KEYPOINT_NOISE,
+    "pck-0.05": poses.PCK_5,
+    "pck-0.1": poses.PCK_10,
+    "missing-joints": poses.MISSING_JOINTS,
     # As others compute it: only where asked for.
     "psnr-disco-2024": disco.PSNR_2024,
     "psnr-disco-2023": disco.PSNR_2023,
