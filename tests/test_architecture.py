@@ -144,7 +144,9 @@ def test_importing_everything_has_no_side_effects(tmp_path: Path) -> None:
     assert done.stdout == ""
     ours = [line for line in done.stderr.splitlines() if str(ROOT) in line]
     assert not ours, done.stderr
-    left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    written = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    # torchmetrics imports matplotlib, which keeps a list of the machine's fonts.
+    left = [name for name in written if not name.startswith("fontlist")]
     assert not left, f"importing wrote {left}"
 
 

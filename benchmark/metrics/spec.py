@@ -94,6 +94,10 @@ class Measure(Protocol):
         ...
 
 
+def nothing_missing() -> None:
+    """A metric that needs neither weights nor packages beyond the core's."""
+
+
 @dataclass(frozen=True)
 class Metric:
     """A definition, what measures it, and how to print it."""
@@ -103,7 +107,7 @@ class Metric:
     title: str
     decimals: int
     family: str = "image"  # image, motion, pose or view: what the tables of a report are split by
-    missing: Callable[[], str | None] = field(default=lambda: None)  # what it lacks, in words
+    missing: Callable[[], str | None] = nothing_missing  # what it lacks here, in words
 
 
 def check_pair(target: Image, generated: Image, mask: Mask | None) -> None:
