@@ -22,13 +22,13 @@ from mrfashion.samples import make_samples
 from mrfashion.shot import KeptShot
 from mrfashion.sources.source import UNKNOWN_LICENCE
 from mrfashion.splits import assign, split_groups
-from mrfashion.views import coverage
+from mrfashion.views import coverage, turning
 from mrfashion.yaw import yaw_from_keypoints
 
 if TYPE_CHECKING:
     from mrfashion.pipeline import CurateConfig, Summary
 
-VIEW_MODEL = 1  # version of the rule that turns keypoints into yaw
+VIEW_MODEL = 2  # version of the rule that turns keypoints into yaw
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,11 @@ class Posed:
         source = self.shot.source
         return source.garment_group or self.meta.get("garment_group") or source.source_id
 
+    @property
+    def yaw_hash(self) -> str:
+        """Changes where another view model sees another yaw, to 0.01 degrees."""
+        return content_hash([_number(yaw) for yaw in self.yaw_deg.round(2)])
+
     def sidecar(self) -> Sidecar:
         """Keypoints and what else is known; read anew each time, so that few are in memory."""
         return read_sidecar(self.path)
@@ -67,15 +72,18 @@ def posed_clip(
 
     `sidecar` is what `path` holds.
     """
-    yaw, confidence = _yaw(sidecar)
+    size_hw = (clip["height"], clip["width"])
+    yaw, confidence = _yaw(sidecar, shot.info.fps, size_hw)
     box = _box(sidecar.keypoints.reshape(-1, 3))
     known = tuple(0.0 if value is None else value for value in box)
     return Posed(shot, clip, origin, path, yaw, confidence, known, sidecar.meta)
 
 
-def _yaw(sidecar: Sidecar) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _yaw(
+    sidecar: Sidecar, fps: float, size_hw: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     if sidecar.yaw_deg is None:
-        return yaw_from_keypoints(sidecar.keypoints)
+        return yaw_from_keypoints(sidecar.keypoints, fps, size_hw)
     known = np.isfinite(sidecar.yaw_deg)
     return sidecar.yaw_deg.astype(np.float32), known.astype(np.float32)
 
@@ -229,5 +237,5 @@ def _clip(posed: Posed) -> tables.Clip:
         split="",
         views=views,
         view_fraction=fraction,
-        measurements=span.measurements,
+        measurements=span.measurements | turning(posed.yaw_deg, info.fps),
     )

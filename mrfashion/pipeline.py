@@ -256,10 +256,11 @@ class _Run:
         return True
 
     def _references(self, posed: Sequence[Posed]) -> list[ReferenceCandidate]:
-        """Candidates depend on the clip's pixels and on its poses, which its pose file holds."""
+        """Candidates depend on the clip's pixels, its poses (in its pose file) and its yaw."""
         items = []
         for clip in posed:
-            inputs = [clip.clip["sha256"], sha256_file(clip.path), clip.garment_group]
+            poses = sha256_file(clip.path)
+            inputs = [clip.clip["sha256"], poses, clip.garment_group, clip.yaw_hash]
             items.append(Item(clip.clip_id, clip.shot.source.source_id, inputs, clip))
         settings = to_dict(self.config.references)
         work = partial(find_references, root=self.root, config=self.config.references)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 VIEWS = ("front", "facing-right", "facing-left", "back")
 CANONICAL_DEG = {"front": 0.0, "facing-right": 90.0, "facing-left": -90.0, "back": 180.0}
 UNDETERMINED = "undetermined"
+SECTORS = 8  # of 45 degrees, the first centred on the camera: finer than the views
 
 
 class Coverage(NamedTuple):
@@ -48,12 +49,36 @@ def coverage(yaw_deg: NDArray[np.float32], fps: float, min_s: float = 0.2) -> Co
 
     0.2 s is the least that leaves a frame to choose from after a blurred one (our choice).
     """
-    if not len(yaw_deg) or not fps > 0:
-        raise ValueError(f"got {len(yaw_deg)} frames at {fps} fps; a frame and a rate are needed")
+    enough = _enough(yaw_deg, fps, min_s)
     seen = [UNDETERMINED if math.isnan(yaw) else view_of(yaw) for yaw in yaw_deg.tolist()]
     count = {view: seen.count(view) for view in (*VIEWS, UNDETERMINED)}
-    enough = max(1, math.ceil(min_s * fps - 1e-6))
     return Coverage(
         views=tuple(view for view in VIEWS if count[view] >= enough),
         fraction={view: number / len(seen) for view, number in count.items()},
     )
+
+
+def turning(yaw_deg: NDArray[np.float32], fps: float, min_s: float = 0.2) -> dict[str, float]:
+    """How much of a turn a clip shows, as measurements.
+
+    `view_sectors`: sectors of 45 degrees, 0 to 8, that hold at least `min_s` of frames;
+    `view_gap_deg`: the widest arc of sectors that do not; `turned_deg`: the greatest angle between
+    two frames, above 360 for more than a turn, 0 where no frame has a yaw.
+    """
+    enough = _enough(yaw_deg, fps, min_s)
+    yaw = yaw_deg[np.isfinite(yaw_deg)].astype(np.float64)
+    sector = np.floor(yaw * SECTORS / 360 + 0.5).astype(int) % SECTORS
+    seen = np.bincount(sector, minlength=SECTORS) >= enough
+    gaps = "".join(".x"[int(s)] for s in np.tile(seen, 2)).split("x")
+    return {
+        "view_sectors": float(seen.sum()),
+        "view_gap_deg": min(360.0, max(map(len, gaps)) * 360 / SECTORS),
+        "turned_deg": float(np.ptp(np.unwrap(yaw, period=360))) if len(yaw) else 0.0,
+    }
+
+
+def _enough(yaw_deg: NDArray[np.float32], fps: float, min_s: float) -> int:
+    """Frames that `min_s` take, at least one."""
+    if not len(yaw_deg) or not fps > 0:
+        raise ValueError(f"got {len(yaw_deg)} frames at {fps} fps; a frame and a rate are needed")
+    return max(1, math.ceil(min_s * fps - 1e-6))
