@@ -67,7 +67,7 @@ def _drawn(dataset: Dataset, clip_id: str) -> Iterator[NDArray[np.uint8]]:
             told = f"yaw {yaw[index]:.0f}: {view_of(float(yaw[index]))}"
         lines = [f"frame {index}", told]
         if row := chosen.get(index):
-            lines.append(f"reference, {row.view} no. {row.rank}")
+            lines.append(f"reference {row.rank}: {row.view}")
         image, points = _enlarged(frame.image, keypoints[index])
         yield draw_lines(draw_keypoints(image, points), lines)
 
@@ -94,12 +94,22 @@ def _timeline(dataset: Dataset, clip_id: str) -> Any:
     figure = Figure(figsize=(9, 5.2), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _plot_yaw(top, seconds, yaw, _candidates(dataset, clip_id), clip.fps)
+    for first, last in _runs(np.isnan(yaw)):
+        for axes in (top, bottom):
+            span = ((first - 0.5) / clip.fps, (last + 0.5) / clip.fps)
+            axes.axvspan(*span, color="#999999", alpha=0.3, linewidth=0)
     # parse_math off: a source's name is text, whatever dollar signs it holds.
     top.set_title(f"{clip.source_id}, clip {clip_id}", fontsize=10, parse_math=False)
     bottom.plot(seconds, dataset.confidence(clip_id), color="#333333", linewidth=1)
-    bottom.set(ylim=(-0.02, 1.05), xlabel="seconds", ylabel="confidence")
+    bottom.set(ylim=(-0.02, 1.05), xlabel="seconds; grey: no yaw", ylabel="confidence")
     bottom.set_xlim(0, max(seconds[-1], 1 / clip.fps))
     return figure
+
+
+def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last place of every run of true."""
+    edges = np.flatnonzero(np.diff(flags, prepend=False, append=False))
+    return [(int(first), int(stop) - 1) for first, stop in edges.reshape(-1, 2)]
 
 
 def _plot_yaw(
@@ -113,9 +123,8 @@ def _plot_yaw(
     for view in VIEWS:
         at = views == view
         axes.plot(seconds[at], yaw[at], ".", color=COLOURS[view], markersize=4, label=view)
-    for view, low, high in (("front", -45, 45), ("facing-right", 45, 135)):
-        axes.axhspan(low, high, color=COLOURS[view], alpha=0.07, linewidth=0)
-    axes.axhspan(-135, -45, color=COLOURS["facing-left"], alpha=0.07, linewidth=0)
+    for low, high in ((-180, -135), (-135, -45), (-45, 45), (45, 135), (135, 180)):
+        axes.axhspan(low, high, color=COLOURS[view_of(low)], alpha=0.07, linewidth=0)
     dropped = [row for row in candidates if row.rank is None and row.yaw_deg is not None]
     chosen = [row for row in candidates if row.rank is not None and row.yaw_deg is not None]
     for rows, marker, label in ((dropped, "x", "not chosen"), (chosen, "*", "reference")):

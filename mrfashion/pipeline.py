@@ -264,7 +264,7 @@ class _Run:
             items.append(Item(clip.clip_id, clip.shot.source.source_id, inputs, clip))
         settings = to_dict(self.config.references)
         work = partial(find_references, root=self.root, config=self.config.references)
-        values = self._run("references", 1, settings, work, items)
+        values = self._run("references", 2, settings, work, items)
         return [ReferenceCandidate(**row) for value in values.values() for row in value["rows"]]
 
     def _reject(

@@ -3,45 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrfashion.generation import Frames, Keypoints
+from mrfashion.ranking import OUTRANKED, SPREAD, TOO_CLOSE, rank
+from mrfashion.sharpness import laplacian_variance, person_crop, relative
+from mrfashion.stance import StanceConfig, stance_parts
 from mrfashion.tables import ReferenceCandidate
 from mrfashion.views import CANONICAL_DEG, VIEWS, distance_deg, view_of
 
-Floats = NDArray[np.float64]
-
-HEAD, LIMBS = slice(0, 5), slice(5, 17)  # limbs: shoulders to ankles
-WRISTS = (9, 10)
-TORSO = (5, 6, 12, 11)  # around the torso: shoulders, then hips
-# Rec. 601 luma.
-LUMA = np.array((0.299, 0.587, 0.114), np.float32)
+NEAR_CUT = "near a cut"
+DIGITS = 6  # of parts and scores: what is left of a machine's own way to round is cut off
 
 
 @dataclass(frozen=True)
 class ReferenceConfig:
     """How reference candidates are drawn, scored and chosen; "ours" is our choice, not measured."""
 
-    per_view: int = 2  # ours: one for the prototype, one in reserve
-    stride_s: float = 0.25  # ours: a slow turn moves 20 degrees in it
+    per_view: int = 2  # ours: eight a clip, one in every 45 degrees of a full turn
+    stride_s: float = 0.125  # ours: a turn of 4 s moves 11 degrees in it
     least_gap_s: float = 0.3  # ours: views of a turn of 2 s stand 0.5 s apart
-    trust: float = 0.3  # ankles score 0.34-0.65 while plainly visible (our measurement)
-    margin: float = 0.02  # share of the frame's sides, facts of curation
-    still_speed: float = 0.5  # body heights a second at which `still` is one half; ours
-    covered: float = 0.6  # factor for each wrist over the torso; ours
-    min_pose: float = 0.4  # a profile hides up to half of the joints
+    cut_gap_s: float = 0.5  # facts of curation: 0.2 s of a long dissolve may be left in a shot
+    spread: float = SPREAD
+    min_visible: float = 0.4  # ours: head, shoulders and arms alone have 7 of 13
     min_sharpness: float = 0.5  # of the median of the clip's candidates of that view; ours
-    min_score: float = 0.05  # ours: every part at about 0.6
+    min_score: float = 0.05  # ours: every part at about 0.7
+    stance: StanceConfig = field(default_factory=StanceConfig)
 
     def __post_init__(self) -> None:
-        if self.per_view < 1 or not self.stride_s > 0 or self.least_gap_s < 0:
+        least = (self.least_gap_s, self.cut_gap_s, self.spread)
+        if self.per_view < 1 or not self.stride_s > 0 or not min(least) >= 0:
             raise ValueError(
-                f"per_view {self.per_view}, stride_s {self.stride_s}, least_gap_s "
-                f"{self.least_gap_s}; needed: at least 1, above 0, at least 0"
+                f"per_view {self.per_view}, stride_s {self.stride_s}, least_gap_s, cut_gap_s and "
+                f"spread {least}; needed: at least 1, above 0, and none below 0"
             )
 
 
@@ -53,36 +51,28 @@ def reference_candidates(
     yaw_deg: NDArray[np.float32],
     fps: float,
     config: ReferenceConfig | None = None,
+    cuts: tuple[bool, bool] = (False, False),
 ) -> list[ReferenceCandidate]:
-    """Candidates of a clip by frame, each with a rank in its view or a reason why it has none.
+    """Candidates of a clip by frame, each with a rank or a reason why it has none.
 
-    `frames` (h w 3, uint8) may be an iterator: only the candidates' sharpness is kept. Equal
-    input gives equal rows; equal scores go to the earlier frame.
+    `frames` (h w 3, uint8) may be an iterator: only the candidates' sharpness is kept. `cuts`
+    tells whether the clip begins, and ends, where its video was cut. Equal input gives equal
+    rows; equal values go to the earlier frame.
     """
     config = config or ReferenceConfig()
     if len(keypoints) != len(yaw_deg) or not len(yaw_deg):
         raise ValueError(f"{len(keypoints)} poses and {len(yaw_deg)} yaws; one each a frame needed")
     chosen = candidate_frames(yaw_deg, fps, config.stride_s)
-    size, detail = _measure_images(frames, keypoints, chosen, config.trust)
+    size, detail = _measure_images(frames, keypoints, chosen, config.stance.trust)
     views = [None if math.isnan(yaw_deg[i]) else view_of(float(yaw_deg[i])) for i in chosen]
-    sharpness = _relative_sharpness(detail, views)
     rows = []
-    for place, (frame, view) in enumerate(zip(chosen, views, strict=True)):
+    for frame, view, sharpness in zip(chosen, views, relative(detail, views), strict=True):
         yaw = None if view is None else float(yaw_deg[frame])
-        parts = {
-            "view": 0.0 if view is None else _view_part(yaw_deg[frame], view),
-            **_pose_parts(keypoints, frame, size, fps, config),
-            "sharpness": sharpness[place],
-        }
-        score = math.prod(parts.values())
-        reason = _fault(view, parts, score, config)
-        name = f"{clip_id}/{frame}"
-        rows.append(
-            ReferenceCandidate(
-                name, clip_id, garment_group, frame, view, yaw, score, parts, None, reason
-            )
-        )
-    return _rank(rows, max(1.0, config.least_gap_s * fps), config.per_view)
+        stance = stance_parts(keypoints, frame, view, size, fps, config.stance)
+        parts = {"view": _view_part(yaw, view), **stance, "sharpness": sharpness}
+        row = _row(f"{clip_id}/{frame}", garment_group, view, yaw, parts)
+        rows.append(_judged(row, _cut_gap_s(frame, len(yaw_deg), cuts, fps), config))
+    return rank(rows, fps, config.per_view, config.least_gap_s, config.spread)
 
 
 def candidate_frames(yaw_deg: NDArray[np.float32], fps: float, stride_s: float) -> list[int]:
@@ -104,8 +94,21 @@ def candidate_frames(yaw_deg: NDArray[np.float32], fps: float, stride_s: float) 
     return sorted(found)
 
 
+def explained(row: ReferenceCandidate) -> str:
+    """Why a candidate was not chosen, with the figures; empty where it was."""
+    text = row.reason or ""
+    if row.beaten_by is not None:
+        between = "to" if row.reason == TOO_CLOSE else "by"
+        text += f" {between} frame {row.beaten_by.rpartition('/')[2]}"
+    if row.measured is None or row.threshold is None:
+        return text
+    unit = " s" if row.reason in (TOO_CLOSE, NEAR_CUT) else ""
+    worth = "worth " if row.reason == OUTRANKED else ""
+    return f"{text} ({worth}{row.measured:.2f}{unit}, needed {row.threshold:.2f}{unit})"
+
+
 def _measure_images(
-    frames: Iterable[NDArray[np.uint8]], keypoints: Keypoints, chosen: list[int], trust: float
+    frames: Iterable[NDArray[np.uint8]], keypoints: Keypoints, chosen: Sequence[int], trust: float
 ) -> tuple[tuple[int, int], list[float]]:
     """Size h w of the frames, and the Laplacian's variance on the person in each chosen one."""
     wanted, found, count = set(chosen), {}, 0
@@ -114,140 +117,60 @@ def _measure_images(
         count += 1
         if number in wanted:
             size = (image.shape[0], image.shape[1])
-            found[number] = _laplacian_variance(_person_crop(image, keypoints[number], trust))
+            found[number] = laplacian_variance(person_crop(image, keypoints[number], trust))
     if count != len(keypoints):
         raise ValueError(f"{count} frames and {len(keypoints)} poses; one each a frame needed")
     return size, [found[number] for number in chosen]
 
 
-def _person_crop(
-    image: NDArray[np.uint8], pose: NDArray[np.float32], trust: float
-) -> NDArray[np.uint8]:
-    """Box around the trusted body joints, or the whole image where it holds none."""
-    xy = pose[:17, :2][pose[:17, 2] >= trust]
-    if not len(xy):
-        return image
-    height, width = image.shape[:2]
-    left, top = np.floor(xy.min(0)).clip(0, (width, height)).astype(int)
-    right, bottom = np.ceil(xy.max(0) + 1).clip(0, (width, height)).astype(int)
-    crop = image[top:bottom, left:right]
-    return crop if min(crop.shape[:2]) >= 3 else image
-
-
-def _laplacian_variance(image: NDArray[np.uint8]) -> float:
-    grey = image.astype(np.float32) @ LUMA
-    middle = grey[1:-1, 1:-1]
-    if not middle.size:
+def _view_part(yaw_deg: float | None, view: str | None) -> float:
+    if yaw_deg is None or view is None:
         return 0.0
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    return float(np.var(around - 4 * middle, dtype=np.float64))
+    return 1.0 - distance_deg(yaw_deg, CANONICAL_DEG[view]) / 90.0
 
 
-def _relative_sharpness(detail: list[float], views: list[str | None]) -> list[float]:
-    """Detail over the median of its own view's candidates, at most 1.
-
-    Own view: a printed front has more detail than a plain back, which is not therefore blurred.
-    """
-    medians = {
-        view: float(np.median([d for d, v in zip(detail, views, strict=True) if v == view]))
-        for view in set(views)
-    }
-    return [
-        min(1.0, d / medians[view]) if medians[view] > 0 else 1.0
-        for d, view in zip(detail, views, strict=True)
-    ]
-
-
-def _view_part(yaw_deg: float, view: str) -> float:
-    return 1.0 - distance_deg(float(yaw_deg), CANONICAL_DEG[view]) / 90.0
-
-
-def _pose_parts(
-    keypoints: Keypoints, frame: int, size: tuple[int, int], fps: float, config: ReferenceConfig
-) -> dict[str, float]:
-    """What the joints say: each part 0..1."""
-    pose = keypoints[frame].astype(np.float64)
-    trusted = pose[:, 2] >= config.trust
-    height, width = size
-    margin = config.margin * np.array((width, height))
-    inside = ((pose[:, :2] >= margin) & (pose[:, :2] <= (width, height) - margin)).all(1)
-    over = sum(bool(trusted[w]) and _in_torso(pose, w, trusted) for w in WRISTS)
-    share, share_inside = _body(trusted), _body(trusted & inside)
-    speed = _speed(keypoints, frame, fps, config.trust)
-    return {
-        "pose": share,
-        "in_frame": share_inside / share if share else 0.0,
-        "still": 1.0 / (1.0 + (speed / config.still_speed) ** 2),
-        "hands_clear": config.covered**over,
-    }
+def _row(
+    reference_id: str,
+    garment_group: str,
+    view: str | None,
+    yaw_deg: float | None,
+    parts: dict[str, float],
+) -> ReferenceCandidate:
+    clip_id, _, frame = reference_id.rpartition("/")
+    rounded = {name: round(parts[name], DIGITS) for name in sorted(parts)}
+    return ReferenceCandidate(
+        reference_id=reference_id,
+        clip_id=clip_id,
+        garment_group=garment_group,
+        frame=int(frame),
+        view=view,
+        yaw_deg=yaw_deg,
+        score=round(math.prod(rounded.values()), DIGITS),
+        parts=rounded,
+        rank=None,
+        reason=None,
+    )
 
 
-def _body(mask: NDArray[np.bool_]) -> float:
-    """Share of 13: the limbs, and the head as one, since a back view shows no face."""
-    return float((int(mask[LIMBS].sum()) + bool(mask[HEAD].any())) / 13)
+def _cut_gap_s(frame: int, frames: int, cuts: tuple[bool, bool], fps: float) -> float:
+    """Seconds to the nearer end at which the video was cut; infinite without one."""
+    ends = zip((frame, frames - 1 - frame), cuts, strict=True)
+    return min((away / fps for away, cut in ends if cut), default=math.inf)
 
 
-def _speed(keypoints: Keypoints, frame: int, fps: float, trust: float) -> float:
-    """Median speed of the trusted joints about a frame, in body heights a second.
-
-    Without neighbours, or without a joint in both, nothing is seen to move: 0.
-    """
-    before, after = max(0, frame - 1), min(len(keypoints) - 1, frame + 1)
-    pair = keypoints[[before, after], :17].astype(np.float64)
-    both = (pair[..., 2] >= trust).all(0)
-    if before == after or not both.any():
-        return 0.0
-    body_px = np.ptp(pair[:, both, 1], axis=1).mean()
-    moved_px = np.median(np.hypot(*(pair[1, both, :2] - pair[0, both, :2]).T))
-    return float(moved_px / body_px * fps / (after - before)) if body_px > 0 else 0.0
-
-
-def _in_torso(pose: Floats, joint: int, trusted: NDArray[np.bool_]) -> bool:
-    """Whether a joint lies in the quadrilateral of shoulders and hips (even-odd rule)."""
-    if not trusted[list(TORSO)].all():
-        return False
-    x, y = pose[joint, :2]
-    inside = False
-    for a, b in zip(TORSO, (*TORSO[1:], TORSO[0]), strict=True):
-        (ax, ay), (bx, by) = pose[a, :2], pose[b, :2]
-        if (ay > y) != (by > y) and x < ax + (y - ay) / (by - ay) * (bx - ax):
-            inside = not inside
-    return inside
-
-
-def _fault(
-    view: str | None, parts: dict[str, float], score: float, config: ReferenceConfig
-) -> str | None:
-    """Why a candidate is not even considered."""
-    if view is None:
-        return "view undetermined"
-    if parts["pose"] < config.min_pose:
-        return "joints missing"
-    if parts["sharpness"] < config.min_sharpness:
-        return "blurred"
-    return "score too low" if score < config.min_score else None
-
-
-def _rank(
-    rows: list[ReferenceCandidate], least_gap: float, per_view: int
-) -> list[ReferenceCandidate]:
-    """Give ranks in rounds, the best of every view before the second of any."""
-    best_first = sorted((r for r in rows if r.reason is None), key=lambda r: (-r.score, r.frame))
-    done = {row.frame: row for row in rows if row.reason}
-    taken: list[int] = []
-    for rank in range(1, per_view + 1):
-        for view in _by_best(best_first):
-            for row in best_first:
-                if row.view != view or row.frame in done:
-                    continue
-                if any(abs(row.frame - other) < least_gap for other in taken):
-                    done[row.frame] = replace(row, reason="too close to a chosen one")
-                    continue
-                done[row.frame] = replace(row, rank=rank)
-                taken.append(row.frame)
-                break
-    return [done.get(row.frame) or replace(row, reason="outranked") for row in rows]
-
-
-def _by_best(best_first: list[ReferenceCandidate]) -> list[str | None]:
-    return list(dict.fromkeys(row.view for row in best_first))
+def _judged(
+    row: ReferenceCandidate, cut_gap_s: float, config: ReferenceConfig
+) -> ReferenceCandidate:
+    """The row, with the first rule that keeps it from being considered."""
+    if row.view is None:
+        return replace(row, reason="view undetermined")
+    rules = (
+        (NEAR_CUT, cut_gap_s, config.cut_gap_s),
+        ("joints missing", row.parts["visible"], config.min_visible),
+        ("blurred", row.parts["sharpness"], config.min_sharpness),
+        ("score too low", row.score, config.min_score),
+    )
+    for reason, measured, threshold in rules:
+        if measured < threshold:
+            return replace(row, reason=reason, measured=measured, threshold=threshold)
+    return row

@@ -57,6 +57,7 @@ def encode_clips(shots: Sequence[KeptShot], root: Path, crf: int) -> dict[str, A
 
 def find_references(posed: Posed, root: Path, config: ReferenceConfig) -> dict[str, Any]:
     """Judge the frames of a clip as references."""
+    first, last = posed.shot.span.first, posed.shot.span.last
     rows = reference_candidates(
         posed.clip_id,
         posed.garment_group,
@@ -65,5 +66,6 @@ def find_references(posed: Posed, root: Path, config: ReferenceConfig) -> dict[s
         posed.yaw_deg,
         posed.shot.info.fps,
         config,
+        cuts=(first > 0, last < posed.shot.source_frames - 1),
     )
     return {"rows": [asdict(row) for row in rows]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mrfashion.poses.cache import repacked
-from mrfashion.schema import Table
+from mrfashion.schema import Record, Table
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,12 @@ class ReferenceCandidate:
     view: str | None
     yaw_deg: float | None
     score: float  # 0..1, product of the parts
-    parts: dict[str, float]
-    rank: int | None  # 1 is the best of its view; None: not chosen
-    reason: str | None  # why not, where not
+    parts: dict[str, float]  # each 0..1
+    rank: int | None  # order in its clip: the first r are its best r; None: not chosen
+    reason: str | None  # why not, where not: the rule,
+    measured: float | None = None  # what it measured,
+    threshold: float | None = None  # what was needed,
+    beaten_by: str | None = None  # and the reference that was chosen instead
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class KeypointRow:
     height: int
     fps: float
     xy: bytes  # 1/8 px: zigzag differences along time, low bytes [2, k, f], then high bytes
-    score: bytes  # uint8 differences along time [k, f], 0 = missing
+    score: bytes  # k (the first k keypoints are packed), uint8 differences [k, f]; 0 = missing
     estimator: str  # "sidecar", or the name of one whose settings the file's header holds
     person_boxes_xyxy_px: tuple[float | None, ...]  # 4 a frame, None where there is no person
     detector_scores: tuple[float | None, ...]  # one a frame, None where no detector ran
@@ -132,8 +135,21 @@ class Sample:
     reference_source: str  # same_clip or other_clip
 
 
+def _references_from_1(row: Record) -> Record:
+    """Version 1 ranked within each view; the best of each view in turn is its order in the clip."""
+    turn = {"front": 0, "back": 1, "facing-right": 2, "facing-left": 3}
+    rank = None if row["rank"] is None else 4 * (row["rank"] - 1) + turn.get(row["view"], 0) + 1
+    return {**row, "rank": rank, "measured": None, "threshold": None, "beaten_by": None}
+
+
 CLIPS = Table("clips", 1, Clip, ("clip_id",))
-REFERENCES = Table("references", 1, ReferenceCandidate, ("clip_id", "frame"))
+REFERENCES = Table(
+    "references",
+    2,
+    ReferenceCandidate,
+    ("clip_id", "frame"),
+    migrations={1: _references_from_1},
+)
 REJECTS = Table("rejects", 1, Reject, ("item_id", "stage", "reason"))
 FAILURES = Table("failures", 1, Failure, ("item_id", "stage"))
 KEYPOINTS = Table(
