@@ -99,7 +99,7 @@ def write(
     """Write every table of the dataset; samples last, since their presence means it is whole."""
     (root / "samples.parquet").unlink(missing_ok=True)
     clips = _split(posed, config)
-    samples = make_samples(clips, references, config.samples)
+    drawn = make_samples(clips, references, {p.clip_id: p.yaw_deg for p in posed}, config.samples)
     header = {"config_hash": content_hash(to_dict(config))}
     header["input_hash"] = content_hash(sorted({clip.source_sha256 for clip in clips}))
     _write_poses(root, posed, estimators, header)
@@ -107,8 +107,12 @@ def write(
     tables.REFERENCES.write(root / "references.parquet", references, **header)
     tables.REJECTS.write(root / "rejects.parquet", summary.rejects, **header)
     tables.FAILURES.write(root / "failures.parquet", summary.failures, **header)
-    tables.SAMPLES.write(root / "samples.parquet", samples, **header)
-    summary.kept, summary.samples = len(clips), len(samples)
+    tables.SAMPLES.write(
+        root / "samples.parquet", drawn.samples, **header, without_sample=drawn.skipped
+    )
+    summary.kept, summary.samples = len(clips), len(drawn.samples)
+    skipped = Counter(f"clips without: {why}" for why in drawn.skipped.values())
+    summary.notes |= {"samples": dict(sorted(skipped.items()))} if skipped else {}
     summary.splits = dict(sorted(Counter(clip.split for clip in clips).items()))
 
 

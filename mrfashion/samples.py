@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mrfashion.artefacts import content_hash
 from mrfashion.errors import ConfigError
+from mrfashion.ranking import SLOTS, cover
 from mrfashion.tables import Clip, ReferenceCandidate, Sample
-from mrfashion.views import VIEWS
-
-ORDER = ("front", "back", "facing-right", "facing-left")  # the first references of a sample
+from mrfashion.views import view_of
 
 
 @dataclass(frozen=True)
@@ -29,71 +31,113 @@ class SampleConfig:
         for name in ("frames", "stride", "references", "per_clip"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"samples: {name} is {getattr(self, name)}; allowed: 1 and more")
+        if not self.exclusion_s >= 0:
+            raise ConfigError(f"samples: exclusion_s is {self.exclusion_s}; allowed: 0 and more")
+
+    @property
+    def span(self) -> int:
+        """Frames from the first target frame to the last, those between strides included."""
+        return (self.frames - 1) * self.stride + 1
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The samples of a dataset; a clip of an evaluated split is in one of the two."""
+
+    samples: list[Sample] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)  # clip id => why it gives no sample
 
 
 def make_samples(
-    clips: Iterable[Clip], references: Iterable[ReferenceCandidate], config: SampleConfig
-) -> list[Sample]:
-    """Samples of every clip of the evaluated splits that has the frames and a reference.
+    clips: Iterable[Clip],
+    references: Iterable[ReferenceCandidate],
+    yaw_deg: Mapping[str, NDArray[np.float32]],
+    config: SampleConfig,
+) -> Drawn:
+    """Samples of every clip of the evaluated splits; `yaw_deg` is that of each clip's frames.
 
-    References come from the other clips of the garment group; where it has none, from the same
-    clip, never within `exclusion_s` of a target frame.
+    References come from the other clips of the garment group, within the split group; where there
+    is none, from the same clip, never within `exclusion_s` of the target range of any sample of
+    it. The target ranges of a clip are disjoint, and as many as leave it a reference. The order
+    of clips and references decides nothing.
     """
-    chosen = [row for row in references if row.rank is not None]
-    by_group: dict[str, list[ReferenceCandidate]] = defaultdict(list)
-    for row in chosen:
-        by_group[row.garment_group].append(row)
-    samples = []
-    for clip in sorted(clips, key=lambda row: row.clip_id):
+    by_id = {clip.clip_id: clip for clip in clips}
+    groups: dict[tuple[str, str], list[ReferenceCandidate]] = defaultdict(list)
+    for row in references:
+        if row.rank is not None and row.clip_id in by_id:
+            groups[_group(by_id[row.clip_id])].append(row)
+    drawn = Drawn()
+    for clip_id, clip in sorted(by_id.items()):
         if clip.split in config.splits:
-            samples += _of_clip(clip, by_group[clip.garment_group], config)
-    return samples
+            _draw(clip, groups[_group(clip)], yaw_deg[clip_id], config, drawn)
+    return drawn
 
 
-def _of_clip(clip: Clip, group: Sequence[ReferenceCandidate], config: SampleConfig) -> list[Sample]:
-    span = (config.frames - 1) * config.stride + 1
-    if clip.frames < span:
-        return []
+def _group(clip: Clip) -> tuple[str, str]:
+    return clip.split_group, clip.garment_group
+
+
+def _draw(
+    clip: Clip,
+    group: Sequence[ReferenceCandidate],
+    yaw_deg: NDArray[np.float32],
+    config: SampleConfig,
+    drawn: Drawn,
+) -> None:
+    """Add the samples of a clip, or why it gives none."""
     others = [row for row in group if row.clip_id != clip.clip_id]
-    samples = []
-    for start in _starts(clip.frames - span, config.per_clip):
-        margin = config.exclusion_s * clip.fps
-        own = [
-            row
-            for row in group
-            if row.clip_id == clip.clip_id
-            and not start - margin <= row.frame <= start + span - 1 + margin
-        ]
-        references = _pick(others or own, config.references)
-        if references:
-            source = "other_clip" if others else "same_clip"
-            samples.append(_sample(clip, start, references, source, config))
-    return samples
+    for starts in target_layouts(clip.frames, config.span, config.per_clip):
+        pool = others or _apart(group, clip, starts, config)
+        if not pool:
+            continue
+        source = "other_clip" if others else "same_clip"
+        for start in starts:
+            targets = yaw_deg[start : start + config.span : config.stride]
+            picked = _pick(pool, config.references, targets)
+            drawn.samples.append(_sample(clip, start, picked, source, config))
+        return
+    if clip.frames < config.span:
+        drawn.skipped[clip.clip_id] = f"shorter than {config.span} frames"
+    elif not group:
+        drawn.skipped[clip.clip_id] = "no reference in its garment group"
+    else:
+        drawn.skipped[clip.clip_id] = f"no reference {config.exclusion_s:g} s from its targets"
 
 
-def _starts(last: int, count: int) -> list[int]:
-    """Up to `count` different starts, evenly spaced in 0..last; one stands in the middle."""
-    if count == 1:
-        return [last // 2]
-    return sorted({round(last * i / (count - 1)) for i in range(count)})
+def target_layouts(frames: int, span: int, count: int) -> list[list[int]]:
+    """Starts of disjoint ranges of `span` frames, the layouts in the order they are tried.
+
+    First up to `count`, as many as fit, evenly from the first frame to the last; then fewer, down
+    to one in the middle; then one at either end, which leaves most room for references. Empty
+    where not one fits.
+    """
+    slack = frames - span
+    if slack < 0:
+        return []
+    several = range(min(count, frames // span), 1, -1)
+    even = [[slack * i // (n - 1) for i in range(n)] for n in several]
+    return [*even, [slack // 2], [0], [slack]]
 
 
-def _pick(candidates: Sequence[ReferenceCandidate], count: int) -> list[ReferenceCandidate]:
-    """The best of each view in turn, then the second best of each, until `count`."""
-    queues = {
-        view: sorted(
-            (row for row in candidates if row.view == view),
-            key=lambda row: (row.rank, -row.score, row.reference_id),
-        )
-        for view in ORDER
-    }
-    assert set(ORDER) == set(VIEWS)
-    picked: list[ReferenceCandidate] = []
-    while len(picked) < count and any(queues.values()):
-        for queue in queues.values():
-            if queue and len(picked) < count:
-                picked.append(queue.pop(0))
-    return picked
+def _apart(
+    rows: Sequence[ReferenceCandidate], clip: Clip, starts: Sequence[int], config: SampleConfig
+) -> list[ReferenceCandidate]:
+    """The rows that keep the distance from all target ranges of their clip."""
+    margin = config.exclusion_s * clip.fps
+    ranges = [(start - margin, start + config.span - 1 + margin) for start in starts]
+    return [row for row in rows if not any(low <= row.frame <= high for low, high in ranges)]
+
+
+def _pick(
+    pool: Sequence[ReferenceCandidate], count: int, targets: NDArray[np.float32]
+) -> list[ReferenceCandidate]:
+    """References in the common order, front first.
+
+    Where there are more views than `count`, those the targets show most are served first.
+    """
+    shown = Counter(view_of(yaw) for yaw in targets.tolist() if np.isfinite(yaw))
+    served = cover(pool, count, sorted(SLOTS, key=lambda view: -shown[view]))
+    return cover(served, count)
 
 
 def _sample(
