@@ -19,7 +19,7 @@ from mrfashion.tables import CLIPS
 from mrfashion.views import VIEWS
 
 JSON_FILE, PAGE_FILE = "describe.json", "index.html"
-VERSION = 1
+VERSION = 2
 SHEET_CLIPS = 8
 TITLE = "Dataset"
 
@@ -75,6 +75,7 @@ def _describe(dataset: Dataset, site: Path, clips: int) -> Description:
         frames=sum(clip.frames for clip in rows),
         seconds=facts.seconds_of(rows),
         samples=len(dataset.samples),
+        without_sample=facts.without_sample(dataset),
         references=sum(row.rank is not None for row in candidates),
         candidates=len(candidates),
         funnel=funnel_of(dataset),

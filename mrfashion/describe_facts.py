@@ -71,17 +71,18 @@ class LicenceRow:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceShot:
-    """A chosen reference on the contact sheet."""
+    """A reference on the contact sheet: a chosen one, or the best of its view that was not."""
 
     path: str
     width: int
     height: int
     view: str | None
-    rank: int
+    rank: int | None  # order in the clip; None: not chosen
     frame: int
     yaw_deg: float | None
     score: float
     parts: dict[str, float]
+    why_not: str  # empty where it was chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ class SheetClip:
     path: str
     width: int
     height: int
-    references: tuple[ReferenceShot, ...]
+    references: tuple[ReferenceShot, ...]  # in order
+    runners_up: tuple[ReferenceShot, ...]  # the best of each view that was not chosen
     not_chosen: dict[str, int]  # why -> how many candidates
 
 
@@ -114,6 +116,7 @@ class Description:
     frames: int
     seconds: float
     samples: int
+    without_sample: dict[str, int]  # why -> how many clips of evaluated splits give none
     references: int  # chosen
     candidates: int
     funnel: Funnel
@@ -162,6 +165,13 @@ def leaking_groups(dataset: Dataset) -> int:
     """Split groups that are in more than one split."""
     pairs = {(clip.split_group, clip.split) for clip in dataset.clips.values()}
     return sum(count > 1 for count in Counter(group for group, _ in pairs).values())
+
+
+def without_sample(dataset: Dataset) -> dict[str, int]:
+    """Why clips of the evaluated splits give no sample, and how many; the table's header says."""
+    told = tables.SAMPLES.metadata(dataset.root / "samples.parquet").get("without_sample")
+    reasons = map(str, told.values()) if isinstance(told, dict) else ()
+    return dict(sorted(Counter(reasons).items()))
 
 
 def licence_rows(dataset: Dataset) -> tuple[LicenceRow, ...]:

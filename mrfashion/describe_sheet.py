@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ from mrfashion.describe_facts import ReferenceShot, SheetClip
 from mrfashion.manifest import Dataset
 from mrfashion.pages import remove_others
 from mrfashion.pictures import side_by_side, thumbnail, write_png
+from mrfashion.references import explained
 from mrfashion.tables import Clip, ReferenceCandidate
 from mrfashion.views import VIEWS
 
 FOLDER = "sheet"
 FRAMES = 6
-HEIGHT_PX = 128
+HEIGHT_PX = 192
+SMALL_PX = 96  # of what was not chosen
 
 
 def draw_sheet(dataset: Dataset, out: Path, count: int) -> tuple[SheetClip, ...]:
@@ -25,7 +28,9 @@ def draw_sheet(dataset: Dataset, out: Path, count: int) -> tuple[SheetClip, ...]
         _clip(dataset, clip, out, place)
         for place, clip in enumerate(choose(list(dataset.clips.values()), count), 1)
     )
-    paths = [clip.path for clip in drawn] + [r.path for clip in drawn for r in clip.references]
+    paths = [clip.path for clip in drawn] + [
+        shot.path for clip in drawn for shot in (*clip.references, *clip.runners_up)
+    ]
     remove_others(out / FOLDER, {Path(path).name for path in paths}, ".png")
     return drawn
 
@@ -47,20 +52,21 @@ def choose(clips: list[Clip], count: int) -> list[Clip]:
 
 def _clip(dataset: Dataset, clip: Clip, out: Path, place: int) -> SheetClip:
     rows = [row for row in dataset.references.values() if row.clip_id == clip.clip_id]
-    chosen = sorted((row for row in rows if row.rank is not None), key=_order)
+    chosen, others = _chosen(rows), _runners_up(rows)
     spaced = np.linspace(0, clip.frames - 1, min(FRAMES, clip.frames)).round()
     picks: list[int] = spaced.astype(int).tolist()
-    wanted = sorted({*picks, *(row.frame for row in chosen)})
+    wanted = sorted({*picks, *(row.frame for row in (*chosen, *others))})
     images = dict(zip(wanted, dataset.frames(clip.clip_id, wanted), strict=True))
     strip = side_by_side([images[frame] for frame in picks], HEIGHT_PX)
     path = f"{FOLDER}/clip-{place:02d}.png"
     write_png(out / path, strip)
-    references = []
-    for number, row in enumerate(chosen, 1):
-        picture = thumbnail(images[row.frame], HEIGHT_PX)
-        name = f"{FOLDER}/clip-{place:02d}-reference-{number:02d}.png"
+
+    def shot(row: ReferenceCandidate, height_px: int) -> ReferenceShot:
+        name = f"{FOLDER}/clip-{place:02d}-frame-{row.frame:04d}.png"
+        picture = thumbnail(images[row.frame], height_px)
         write_png(out / name, picture)
-        references.append(_reference(row, name, picture.shape[1], picture.shape[0]))
+        return _shot(row, name, picture.shape[1], picture.shape[0])
+
     views = dataset.frame_views(clip.clip_id)
     return SheetClip(
         clip_id=clip.clip_id,
@@ -72,25 +78,36 @@ def _clip(dataset: Dataset, clip: Clip, out: Path, place: int) -> SheetClip:
         path=path,
         width=strip.shape[1],
         height=strip.shape[0],
-        references=tuple(references),
+        references=tuple(shot(row, HEIGHT_PX) for row in chosen),
+        runners_up=tuple(shot(row, SMALL_PX) for row in others),
         not_chosen=dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
     )
 
 
-def _order(row: ReferenceCandidate) -> tuple[int, int, int]:
-    place = VIEWS.index(row.view) if row.view in VIEWS else len(VIEWS)
-    return place, row.rank or 0, row.frame
+def _chosen(rows: Iterable[ReferenceCandidate]) -> list[ReferenceCandidate]:
+    ranked = [(row.rank, row.frame, row) for row in rows if row.rank is not None]
+    return [row for _, _, row in sorted(ranked, key=lambda place: place[:2])]
 
 
-def _reference(row: ReferenceCandidate, path: str, width: int, height: int) -> ReferenceShot:
+def _runners_up(rows: Iterable[ReferenceCandidate]) -> list[ReferenceCandidate]:
+    """The best candidate of each view that was not chosen, in the order of VIEWS."""
+    best_first = sorted(
+        (row for row in rows if row.rank is None), key=lambda row: (-row.score, row.frame)
+    )
+    first = {row.view: row for row in reversed(best_first)}
+    return [first[view] for view in VIEWS if view in first]
+
+
+def _shot(row: ReferenceCandidate, path: str, width: int, height: int) -> ReferenceShot:
     return ReferenceShot(
         path=path,
         width=width,
         height=height,
         view=row.view,
-        rank=row.rank or 0,
+        rank=row.rank,
         frame=row.frame,
         yaw_deg=row.yaw_deg,
         score=row.score,
         parts=dict(sorted(row.parts.items())),
+        why_not=explained(row),
     )

@@ -14,6 +14,7 @@ from mrfashion.artefacts import sha256_file
 from mrfashion.media import write_clip
 from mrfashion.parts import write_parts
 from mrfashion.poses.cache import pack
+from mrfashion.ranking import SLOTS
 from mrfashion.views import VIEWS
 from tests.footage import FPS, FRAMES, HEIGHT, WIDTH, turning_clip
 
@@ -121,7 +122,7 @@ def _references(clip_id: str, group: str, yaw: np.ndarray) -> list[tables.Refere
                 float(yaw[frame]),
                 1.0,
                 {},
-                1,
+                SLOTS.index(view) + 1,
                 None,
             )
         )

@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 from mrfashion import tables
 from mrfashion.__main__ import build_app, run
 from mrfashion.describe import describe
-from mrfashion.describe_facts import LISTED, distributions, licence_rows
+from mrfashion.describe_facts import LISTED, distributions, licence_rows, without_sample
 from mrfashion.describe_sheet import choose
 from mrfashion.errors import ExitCode, InputRefused
 from mrfashion.manifest import VIEW_PART, Dataset
-from mrfashion.tables import Failure, Reject
+from mrfashion.ranking import SLOTS
+from mrfashion.tables import Failure, ReferenceCandidate, Reject
 from mrfashion.views import VIEWS
 from tests.browser import CHROMIUM, chromium
 from tests.conftest import write_dataset
@@ -35,6 +36,16 @@ def hostile(root: Path) -> Path:
     clips[0] = replace(clips[0], licence="unknown", source_id=HOSTILE, measurements={HOSTILE: 2.0})
     clips[1] = replace(clips[1], terms=FORMULA, garment_group=HOSTILE, measurements={"luma": 90.5})
     tables.CLIPS.write(root / "clips.parquet", clips)
+    references = tables.REFERENCES.read(root / "references.parquet")
+    others = [
+        unchosen(0.5, 2, "front", "outranked", 0.5),
+        unchosen(0.75, 1, "front", "outranked", 0.75),
+        unchosen(0.25, 3, "back", HOSTILE, None),
+    ]
+    tables.REFERENCES.write(root / "references.parquet", [*references, *others])
+    samples = tables.SAMPLES.read(root / "samples.parquet")
+    skipped = {"a": "without", "b": "shorter than 16 frames", "c": "without"}
+    tables.SAMPLES.write(root / "samples.parquet", samples, without_sample=skipped)
     rejects = [
         Reject(f"shot{i:03d}", f"in/{HOSTILE}", "filter.duration", "too short", 0.5, 1.5, FORMULA)
         for i in range(LISTED + 3)
@@ -43,6 +54,16 @@ def hostile(root: Path) -> Path:
     failures = [Failure("in/x", "in/x", "survey", "probe.corrupt", False, HOSTILE)]
     tables.FAILURES.write(root / "failures.parquet", failures)
     return root
+
+
+def unchosen(
+    score: float, frame: int, view: str, reason: str, measured: float | None
+) -> ReferenceCandidate:
+    needed, winner = (None, None) if measured is None else (1.0, "clip00/0")
+    return ReferenceCandidate(
+        f"clip00/{frame}", "clip00", "g00", frame, view, 0.0, score, {}, None, reason,
+        measured, needed, winner,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -143,13 +164,30 @@ def test_pictures_lie_beside_the_page_with_words_for_them(page: Tags, site: Path
     assert all(a.get("scope") for a in page.all("th"))
 
 
-def test_the_sheet_shows_the_chosen_references_by_view_with_why(site: Path) -> None:
+def test_the_sheet_shows_the_chosen_in_order_and_the_best_that_were_not(
+    site: Path, page: Tags
+) -> None:
     told = json.loads((site / "describe.json").read_text())
     assert len(told["sheet"]) == 4
     for clip in told["sheet"]:
         assert len(clip["frames"]) == len(clip["frame_views"]) == 6
-        assert [r["view"] for r in clip["references"]] == list(VIEWS)
-        assert all(0 <= r["score"] <= 1 and r["rank"] == 1 for r in clip["references"])
+        assert [r["view"] for r in clip["references"]] == list(SLOTS)
+        assert [r["rank"] for r in clip["references"]] == [1, 2, 3, 4]
+        assert all(0 <= r["score"] <= 1 and r["why_not"] == "" for r in clip["references"])
+    first = next(clip for clip in told["sheet"] if clip["clip_id"] == "clip00")
+    assert [(r["frame"], r["view"], r["rank"]) for r in first["runners_up"]] == [
+        (1, "front", None),
+        (3, "back", None),
+    ]
+    why = [r["why_not"] for r in first["runners_up"]]
+    assert why == ["outranked by frame 0 (worth 0.75, needed 1.00)", HOSTILE]
+    assert f"front: {why[0]}" in page.text
+    assert first["not_chosen"] == {"outranked": 2, HOSTILE: 1}
+
+
+def test_clips_without_a_sample_are_counted(data: Path, page: Tags) -> None:
+    assert "1 shorter than 16 frames, 2 without" in page.text
+    assert without_sample(Dataset(data)) == {"shorter than 16 frames": 1, "without": 2}
 
 
 def test_clips_are_chosen_by_view_in_turn_from_new_groups_first(tiny_dataset: Path) -> None:
