@@ -16,7 +16,7 @@ from mrfashion.errors import InputRefused, UnknownNameError
 from mrfashion.generation import Frames, Keypoints
 from mrfashion.media import read_frames
 from mrfashion.parts import Parts
-from mrfashion.poses.cache import unpack
+from mrfashion.poses.cache import frames_of, unpack
 from mrfashion.views import view_of
 
 KEYPOINT_PARTS = "keypoints"
@@ -99,10 +99,11 @@ class Dataset:
         """
         if clip_id not in self._keypoints:
             raise InputRefused(f"{self.root}: clip {clip_id} has no keypoints; run curate again")
-        row = self._keypoints.values(clip_id, "frames", "xy", "score")
-        wanted = _within(row["frames"], frames)
-        upto = max(wanted, default=-1) + 1
-        return unpack(row["xy"], row["score"], row["frames"], upto)[np.array(wanted, np.intp)]
+        packed = self._keypoints.values(clip_id, "xy", "score")
+        if frames is None:
+            return unpack(**packed)
+        wanted = _within(frames_of(**packed), frames)
+        return unpack(**packed, upto=max(wanted, default=-1) + 1)[np.array(wanted, np.intp)]
 
     def yaw_deg(self, clip_id: str) -> NDArray[np.float32]:
         """Yaw of a clip => f, degrees in (-180, 180], NaN where the estimate abstained."""
@@ -139,10 +140,10 @@ class Dataset:
         return Parts(tables.MASKS, self.root / MASK_PARTS)
 
 
-def _within(total: int, frames: slice | range | None) -> range:
+def _within(total: int, frames: slice | range) -> range:
     """The frames asked for, of `total`; a slice is cut to them as Python does, a range is not."""
-    if frames is None or isinstance(frames, slice):
-        return range(total)[frames or slice(None)]
+    if isinstance(frames, slice):
+        return range(total)[frames]
     if frames and not 0 <= min(frames) <= max(frames) < total:
         raise IndexError(f"{frames} leaves a clip of {total} frames")
     return frames

@@ -55,16 +55,24 @@ def row(clip_id: str, keypoints: Keypoints) -> tables.KeypointRow:
 
 
 @settings(deadline=None, max_examples=30)
-@given(frames=st.integers(0, 9), seed=st.integers(0, 99), upto=st.integers(0, 12))
-def test_packing_keeps_a_sixteenth_of_a_pixel(frames: int, seed: int, upto: int) -> None:
+@given(
+    frames=st.integers(0, 9),
+    seed=st.integers(0, 99),
+    upto=st.integers(0, 12),
+    known=st.sampled_from([0, 1, 23, 133]),
+)
+def test_packing_keeps_a_sixteenth_of_a_pixel(
+    frames: int, seed: int, upto: int, known: int
+) -> None:
     keypoints = random_keypoints(frames, seed)
-    back = unpack(*pack(keypoints), frames)
+    keypoints[:, known:] = (np.nan, np.nan, 0)
+    back = unpack(*pack(keypoints))
     assert np.array_equal(np.isnan(back), np.isnan(keypoints))
     error = np.nan_to_num(np.abs(back - keypoints))
     assert error[..., :2].max(initial=0) <= 1 / 16
     assert error[..., 2].max(initial=0) <= 0.5 / 255 + 1e-6
-    assert np.array_equal(unpack(*pack(back), frames), back, equal_nan=True)
-    part = unpack(*pack(keypoints), frames, upto)
+    assert np.array_equal(unpack(*pack(back)), back, equal_nan=True)
+    part = unpack(*pack(keypoints), upto)
     assert np.array_equal(part, back[:upto], equal_nan=True)
 
 
@@ -75,10 +83,21 @@ def test_keypoints_beyond_int16_are_an_item_error() -> None:
         pack(keypoints)
 
 
-@pytest.mark.parametrize(("xy", "score"), [(b"", b""), (bytes(4 * 133), bytes(132))])
-def test_a_row_of_other_sizes_is_refused(xy: bytes, score: bytes) -> None:
-    with pytest.raises(SchemaError, match="a keypoint row of 1 frames"):
-        unpack(xy, score, 1)
+@pytest.mark.parametrize(
+    ("xy", "score"), [(0, b""), (0, b"\0"), (8, b"\2\1"), (4, b"\1\1\1"), (4 * 134, b"\x86" * 135)]
+)
+def test_a_row_of_other_sizes_is_refused(xy: int, score: bytes) -> None:
+    with pytest.raises(SchemaError, match=rf"{xy} \+ {len(score)} bytes are no packed keypoints"):
+        unpack(bytes(xy), score)
+
+
+def test_what_is_never_known_is_not_packed() -> None:
+    keypoints = random_keypoints(50, 0)
+    keypoints[:, 23:] = (np.nan, np.nan, 0)
+    xy, score = pack(keypoints)
+    assert (len(xy), len(score)) == (4 * 23 * 50, 23 * 50 + 1)
+    keypoints[:, :23] = (np.nan, np.nan, 0)
+    assert np.array_equal(unpack(*pack(keypoints)), keypoints, equal_nan=True)
 
 
 @settings(deadline=None, max_examples=60)
@@ -183,14 +202,14 @@ def test_a_dataset_of_version_1_reads_the_same(tiny_dataset: Path, tmp_path: Pat
 @pytest.mark.parametrize("version", [1, 2])
 def test_historic_keypoints_are_those_that_were_packed(version: int) -> None:
     (r,) = tables.KEYPOINTS.read(path_of(tables.KEYPOINTS, version))
-    assert np.array_equal(unpack(r.xy, r.score, r.frames), any_keypoints(r.frames), equal_nan=True)
+    assert np.array_equal(unpack(r.xy, r.score), any_keypoints(r.frames), equal_nan=True)
 
 
 def test_damaged_old_keypoints_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "part-000.parquet"
     old = replace(row("c", random_keypoints(2, 0)), xy=b"short")
     replace(tables.KEYPOINTS, version=1, migrations={}).write(path, [old])
-    with pytest.raises(SchemaError, match="a keypoint row of 2 frames"):
+    with pytest.raises(SchemaError, match=r"part-000\.parquet is damaged"):
         Parts(tables.KEYPOINTS, tmp_path).values("c", "xy")
 
 

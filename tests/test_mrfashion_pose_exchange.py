@@ -430,7 +430,7 @@ def test_what_is_written_reads_back(
     keypoints[rng.random((frames, 133)) >= known] = (np.nan, np.nan, 0)
     if name == "dwpose":
         keypoints[:, 17:23] = (np.nan, np.nan, 0)  # COCO-18 has no feet
-    stored = unpack(*pack(keypoints), frames)
+    stored = unpack(*pack(keypoints))
     folder = tmp_path_factory.mktemp("written")
     write = FORMATS[name].write
     assert write is not None
@@ -438,7 +438,7 @@ def test_what_is_written_reads_back(
         (folder / file).write_bytes(data)
     files = list(folder.iterdir())
     poses = read_poses(folder if "pose" in name else files[0])
-    assert np.array_equal(unpack(*pack(poses.keypoints), frames), stored, equal_nan=True)
+    assert np.array_equal(unpack(*pack(poses.keypoints)), stored, equal_nan=True)
     assert poses.size == (None if name == "openpose" else (48, 64))
     assert poses.fps == (None if "pose" in name else 12.5)
 
