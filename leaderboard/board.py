@@ -26,6 +26,7 @@ class Column:
     unit: str
     higher_is_better: bool
     decimals: int
+    ranks: bool  # False: wrong by definition, shown only so that others' numbers are recognised
     definition: dict[str, str]
 
 

@@ -49,7 +49,7 @@ def build_board(
 
 
 def _headline(results: Results) -> Column:
-    """The first of HEADLINES that any entrant has a value of."""
+    """The first of HEADLINES that any entrant has a value of, else a column that may rank."""
     measured = [
         column
         for column in results.columns
@@ -59,7 +59,7 @@ def _headline(results: Results) -> Column:
         for column in measured:
             if (column.metric, column.region) == wanted:
                 return column
-    return (measured or list(results.columns))[0]
+    return min(measured or results.columns, key=lambda column: not column.ranks)
 
 
 def _section(results: Results, name: str, entrants: Sequence[Entrant], headline: Column) -> Section:
@@ -123,11 +123,11 @@ def _best(results: Results, rows: Sequence[Row], column: Column, stratum: str) -
     """The best entrant of a column and all that the data do not tell apart from it.
 
     Only entrants that have every clip of the column stand for election: leaving out the hard
-    clips must not win. Without an interval of the differences nobody is marked. Nor is a back gap:
-    who is bad in front has a small one.
+    clips must not win. Without an interval of the differences nobody is marked. Nor by a back gap:
+    who is bad in front has a small one. Nor by a metric that is wrong by definition.
     """
     values = {row.entrant: results.values(row.entrant, column.metric_id, stratum) for row in rows}
-    clips = set().union(*values.values()) if stratum != BACK_GAP else set()
+    clips = set().union(*values.values()) if stratum != BACK_GAP and column.ranks else set()
     whole = [row for row in rows if clips and set(values[row.entrant]) == clips]
     if len(whole) < 2:
         return set()

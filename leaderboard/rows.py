@@ -15,6 +15,10 @@ from mrfashion.errors import InputRefused
 
 NOT_SCORED = "not scored yet: run `mrfashion score`"
 NOT_ATTEMPTED = "not attempted"
+STATUS_TEXTS = {
+    "comparability": "as others compute it, to compare with numbers they print",
+    "invalid": "wrong as others computed it, to recognise numbers they print; ranks nobody",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ def _column(metric: Metric, region: str) -> Column:
     spec = metric.spec
     texts = dict(spec.definition)
     texts["region"] = spec.regions[region]
+    if spec.status in STATUS_TEXTS:
+        texts["status"] = f"{spec.status}: {STATUS_TEXTS[spec.status]}"
     if spec.cap is not None:
         texts["cap"] = f"{spec.cap:g} {spec.unit}".strip()
     if spec.citation:
@@ -128,6 +134,7 @@ def _column(metric: Metric, region: str) -> Column:
         unit=spec.unit,
         higher_is_better=spec.higher_is_better,
         decimals=metric.decimals,
+        ranks=spec.status != "invalid",
         definition=texts,
     )
 

@@ -92,6 +92,32 @@ def test_lower_is_better_is_obeyed() -> None:
     assert "“a” has the best whole-frame L1" in made.sentence
 
 
+@pytest.mark.parametrize(
+    ("metric", "marked"), [("psnr-disco-2023", set()), ("psnr-disco-2024", {"a"})]
+)
+def test_a_metric_that_is_wrong_by_definition_marks_nobody(metric: str, marked: set[str]) -> None:
+    scores, generations = rows({"a": [30, 31, 30, 32], "b": [20, 21, 20, 21.5]})
+    others = [score(s.entrant, int(s.sample_id[1:]), s.value, metric) for s in scores]
+    made = build_board(read_results(others, generations, TASK), "T", {}, {})
+    status = METRICS[metric].spec.status
+    assert made.columns[0].definition["status"].startswith(f"{status}: ")
+    assert ("invalid" in made.columns[0].title) is (status == "invalid")
+    assert {row.entrant for row in made.sections[0].rows if row.cells[0].best} == marked
+
+
+def test_a_metric_that_is_wrong_by_definition_orders_no_rows_beside_another() -> None:
+    scores, generations = rows({"a": [30, 31, 30, 32], "b": [20, 21, 20, 21.5]})
+    wrong = [score(s.entrant, int(s.sample_id[1:]), s.value, "psnr-disco-2023") for s in scores]
+    right = [
+        score(s.entrant, int(s.sample_id[1:]), 1 - s.value / 100, "ssim-disco")
+        for s in scores
+        if s.value is not None
+    ]
+    made = build_board(read_results([*wrong, *right], generations, TASK), "T", {}, {})
+    assert made.column(made.headline).metric == "ssim-disco"
+    assert [row.entrant for row in made.sections[0].rows] == ["b", "a"]
+
+
 def test_leaving_out_hard_clips_wins_nothing() -> None:
     values: Values = {
         "whole": [20, 25, 12, 13, 19, 24],
