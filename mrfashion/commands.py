@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,11 +34,16 @@ def curate(
     config: Annotated[str | None, typer.Option(help="A .toml file, or a preset.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most this many videos.", min=1)] = None,
     workers: Annotated[int | None, typer.Option(help="Videos at a time.", min=1)] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where dwpose and rtmw run: auto, cpu, cuda, cuda:N, coreml.")
+    ] = None,
     force: Annotated[bool, typer.Option(help="Redo what is done.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Print the settings and do nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Build a dataset from footage; run it again to go on where it stopped."""
+    from functools import partial
+
     from mrfashion.config import load_config, to_dict
     from mrfashion.pipeline import CurateConfig
     from mrfashion.pipeline import curate as run
@@ -46,12 +51,16 @@ def curate(
     from mrfashion.sources import open_source
 
     settings = load_config(CurateConfig, config)
+    if device:
+        settings = replace(settings, poses=settings.poses.on(device))
     if dry_run:
         for source in sources:
             open_source(source, settings.turntable)
         typer.echo(json.dumps(to_dict(settings), indent=2))
         return
-    summary = run(sources, out, settings, workers=workers, limit=limit, force=force, progress=track)
+    how_much: dict[str, Any] = {"workers": workers, "limit": limit, "force": force}
+    tell = partial(typer.echo, err=True)
+    summary = run(sources, out, settings, progress=track, tell=tell, **how_much)
     typer.echo(json.dumps(asdict(summary)) if as_json else _tell(summary, out))
     if summary.failures:
         raise typer.Exit(ExitCode.SOME_FAILED)

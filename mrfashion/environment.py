@@ -20,6 +20,8 @@ PACKAGES = (
     "av",
     "diffusers",
     "numpy",
+    "onnxruntime",
+    "onnxruntime-gpu",
     "opencv-python-headless",
     "pyarrow",
     "safetensors",

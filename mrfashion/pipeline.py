@@ -6,6 +6,7 @@ sources -> survey (shots, measurements) -> filters -> clips -> poses -> referenc
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -41,6 +42,8 @@ from mrfashion.steps import encode_clips, find_references, hash_source, survey_s
 from mrfashion.survey import Span, shot_of
 from mrfashion.tables import Failure, ReferenceCandidate, Reject
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class CurateConfig:
@@ -71,6 +74,7 @@ class Summary:
     rejects: list[Reject] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     notes: dict[str, dict[str, int]] = field(default_factory=dict)  # stage -> why -> how many
+    estimators: dict[str, Any] = field(default_factory=dict)  # origin of keypoints -> its settings
 
 
 def curate(
@@ -82,12 +86,13 @@ def curate(
     limit: int | None = None,
     force: bool = False,
     progress: Progress[Any] = silent,
+    tell: Callable[[str], None] = logger.info,
 ) -> Summary:
     """Curate `sources` (folders, videos, `turntable`) into the dataset folder `out`.
 
     Every input ends as kept, rejected or failed, in exactly one of the tables. Killed at any
-    moment, the same call goes on where it was. Raises ConfigError or InputRefused before any work
-    where a source or setting is wrong.
+    moment, the same call goes on where it was. `tell` hears which estimator runs, and where.
+    Raises ConfigError or InputRefused before any work where a source or setting is wrong.
     """
     config = config or CurateConfig()
     root = Path(out)
@@ -98,10 +103,11 @@ def curate(
         sweep_temporaries(root)
         log = RunLog(root, environment=environment(), sources=list(sources))
         write_json(root / "config.json", to_dict(config))
-        run = _Run(root, config, workers or os.cpu_count() or 1, force, progress)
+        run = _Run(root, config, workers or os.cpu_count() or 1, force, progress, tell)
         found = chain.from_iterable(reader.read(root / "sources", progress) for reader in readers)
         summary = run.build(list(islice(found, limit)))
-        log.write(status="finished", ended=now_utc(), kept=summary.kept, notes=summary.notes)
+        done = {"kept": summary.kept, "notes": summary.notes, "estimators": summary.estimators}
+        log.write(status="finished", ended=now_utc(), **done)
     return summary
 
 
@@ -109,10 +115,17 @@ class _Run:
     """One run of the stages over one dataset folder."""
 
     def __init__(
-        self, root: Path, config: CurateConfig, workers: int, force: bool, progress: Progress[Any]
+        self,
+        root: Path,
+        config: CurateConfig,
+        workers: int,
+        force: bool,
+        progress: Progress[Any],
+        tell: Callable[[str], None],
     ) -> None:
         self.root = root
         self.config = config
+        self.tell = tell
         self.poser = Poser(root, config.poses)
         self.summary = Summary()
         self.options: dict[str, Any] = {"workers": workers, "force": force, "progress": progress}
@@ -125,7 +138,8 @@ class _Run:
         posed = self._pose(shots, self._encode([shot for shot, _ in shots]))
         references = self._references(posed)
         origins = {clip.origin for clip in posed}
-        estimators = {origin: self.poser.settings(origin) for origin in origins}
+        estimators = {origin: self.poser.settings(origin) for origin in sorted(origins)}
+        self.summary.estimators = estimators
         dataset_writer.write(self.root, self.config, posed, references, estimators, self.summary)
         return self.summary
 
@@ -196,7 +210,7 @@ class _Run:
             else:
                 found.append((shot, origin))
         if any(origin != SIDECAR for _, origin in found):
-            self.poser.require_estimator()
+            self.tell(self.poser.require_estimator())
         return found
 
     def _encode(self, shots: Sequence[KeptShot]) -> dict[str, dict[str, Any]]:

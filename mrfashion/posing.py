@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mrfashion.errors import ItemError, MissingRequirement, UnknownNameError
+from mrfashion.errors import ConfigError, ItemError, MissingRequirement, UnknownNameError
 from mrfashion.media import decode
 from mrfashion.poses import ESTIMATORS
+from mrfashion.poses.blazepose import BlazePoseConfig
+from mrfashion.poses.dwpose import TopDownConfig
 from mrfashion.poses.estimator import Estimator
 from mrfashion.poses.sidecar import Sidecar, read_sidecar, sidecar_path, write_sidecar
 from mrfashion.shot import KeptShot
 
 SIDECAR = "sidecar"
+ON_DEVICES = ("dwpose", "rtmw")  # estimators that may run elsewhere than on the CPU
 
 
 @dataclass(frozen=True)
 class PoseConfig:
-    """Where keypoints come from."""
+    """Where keypoints come from; `onnx` is for dwpose and rtmw."""
 
     use: Literal["auto", "sidecar", "estimator"] = "auto"  # auto: the sidecar where there is one
     estimator: str = "blazepose"
+    blazepose: BlazePoseConfig = field(default_factory=BlazePoseConfig)
+    onnx: TopDownConfig = field(default_factory=TopDownConfig)
+
+    def on(self, device: str) -> PoseConfig:
+        """The same on another device; ConfigError where the estimator has no choice."""
+        if self.estimator not in ON_DEVICES:
+            raise ConfigError(
+                f"device {device!r} was asked for; {self.estimator} knows none. Estimators that "
+                f"do: {', '.join(ON_DEVICES)} ([poses] estimator in --config)"
+            )
+        session = replace(self.onnx.session, device=device)
+        return replace(self, onnx=replace(self.onnx, session=session))
 
 
 class Poser:
-    """Poses clips; threads share it, and each gets an estimator of its own."""
+    """Poses clips; threads share it, and its estimator where that can be shared."""
 
     def __init__(self, root: Path, config: PoseConfig) -> None:
         self.root = root
         self.config = config
+        if config.estimator not in ESTIMATORS:
+            raise UnknownNameError("estimator", config.estimator, ESTIMATORS)
+        self._first = self._make()
         self._own = threading.local()
 
     def origin(self, shot: KeptShot) -> str | None:
@@ -39,23 +57,22 @@ class Poser:
             return SIDECAR
         return None if self.config.use == "sidecar" else self.config.estimator
 
-    def require_estimator(self) -> None:
-        """MissingRequirement, with what mends it, unless the estimator can run here."""
-        if self.config.estimator not in ESTIMATORS:
-            raise UnknownNameError("estimator", self.config.estimator, ESTIMATORS)
-        missing = ESTIMATORS[self.config.estimator]().check()
-        if missing:
+    def require_estimator(self) -> str:
+        """Which estimator runs, and where it had a choice; MissingRequirement where it cannot."""
+        if missing := self._first.check():
             raise MissingRequirement(
                 f"{self.config.estimator} cannot run: {'; '.join(missing)}. Or give every video a "
                 "sidecar, or reject those without: [poses] use = 'sidecar' in --config"
             )
+        settings = self.settings(self.config.estimator)
+        where = f" on {settings['provider']}" if "provider" in settings else ""
+        return f"poses by {settings['name']}{where}"
 
     def settings(self, origin: str) -> dict[str, Any]:
         """What decides the keypoints of an origin, plain JSON values."""
         if origin == SIDECAR:
             return {"name": SIDECAR}
-        estimator = ESTIMATORS[origin]()
-        return {"name": origin, "version": estimator.version, **estimator.settings()}
+        return {"name": origin, "version": self._first.version, **self._first.settings()}
 
     def inputs(self, shot: KeptShot, origin: str, clip: dict[str, Any]) -> Any:
         """What a shot's keypoints depend on, plain JSON values."""
@@ -94,7 +111,13 @@ class Poser:
         )
 
     def _estimator(self) -> Estimator:
+        """This thread's own, or the one that all share."""
+        if self._first.shared:
+            return self._first
         if not hasattr(self._own, "estimator"):
-            self._own.estimator = ESTIMATORS[self.config.estimator]()
+            self._own.estimator = self._make()
         estimator: Estimator = self._own.estimator
         return estimator
+
+    def _make(self) -> Estimator:
+        return ESTIMATORS[self.config.estimator](self.config)

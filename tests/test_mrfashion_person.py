@@ -182,9 +182,9 @@ QUICK = ("tfjs_pose_squats.mp4", "vtest_100f.avi", "vivid_1221158_detail.mp4")
 @pytest.mark.realdata
 def test_real_clips_get_the_verdict_a_person_would_give(realdata: Path, tmp_path: Path) -> None:
     """Three clips; MRFASHION_FULL=1 takes all. The expected verdicts are from looking at them."""
-    from mrfashion.poses import ESTIMATORS
+    from mrfashion.poses.blazepose import BlazePose
 
-    if ESTIMATORS["blazepose"]().check():
+    if BlazePose().check():
         pytest.skip("the BlazePose weights are not here")
     names = EXPECTED if os.environ.get("MRFASHION_FULL") else QUICK
     (tmp_path / "in").mkdir()

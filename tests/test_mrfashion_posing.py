@@ -28,11 +28,12 @@ class BlockFinder:
 
     name = "blocks"
     version = 1
+    shared = False
     made = 0
     missing: tuple[str, ...] = ()
     broken = False
 
-    def __init__(self) -> None:
+    def __init__(self, config: PoseConfig) -> None:
         type(self).made += 1
 
     def settings(self) -> dict[str, Any]:

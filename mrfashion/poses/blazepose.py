@@ -63,6 +63,7 @@ class BlazePose:
 
     name = "blazepose"
     version = 1
+    shared = False
 
     def __init__(self, config: BlazePoseConfig | None = None, threads: int = 1) -> None:
         self.config = config or BlazePoseConfig()

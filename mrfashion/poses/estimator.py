@@ -1,7 +1,7 @@
 """The estimator interface: frames of one clip in, the keypoints of its person out.
 
-An estimator is not thread-safe: make one per thread. Making one loads nothing; `track` loads its
-weights on first use. The registry is `ESTIMATORS` in `mrfashion/poses/__init__.py`.
+Making one loads nothing; `track` loads its weights on first use, and `settings` where they decide
+what the networks run on. The registry is `ESTIMATORS` in `mrfashion/poses/__init__.py`.
 """
 
 from __future__ import annotations
@@ -57,9 +57,10 @@ class Estimator(Protocol):
 
     name: str
     version: int  # raised when the same settings give other keypoints
+    shared: bool  # whether threads may use one instance at a time; if not, make one per thread
 
     def settings(self) -> dict[str, Any]:
-        """What decides the keypoints, plain JSON values; reads and loads no weights."""
+        """What decides the keypoints, plain JSON values, and `provider` where there is a choice."""
         ...
 
     def check(self) -> list[str]:
