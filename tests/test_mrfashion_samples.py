@@ -182,6 +182,7 @@ def test_nothing_leaks_and_order_decides_nothing(
         for lender in map(by_clip.__getitem__, lenders):
             assert lender.garment_group == target.garment_group
             assert lender.split_group == target.split_group
+        assert all(row.rank is not None for row in own)
         same = target.clip_id in lenders
         assert sample.reference_source == ("same_clip" if same else "other_clip")
         assert not same or len(lenders) == 1

@@ -129,6 +129,11 @@ def test_crossing_arms_and_legs_count_once_each() -> None:
     assert parts(legs, view="facing-right")["uncrossed"] == 1
 
 
+def test_an_arm_that_only_points_at_the_other_does_not_cross_it() -> None:
+    assert parts(moved(j9=(12, 20)))["uncrossed"] == 1  # its line would, a pixel further on
+    assert parts(moved(j9=(10, 20)))["uncrossed"] == pytest.approx(0.6)
+
+
 def test_a_body_of_no_joint_at_all_is_invisible() -> None:
     found = parts(np.full((133, 3), (np.nan, np.nan, 0), np.float32))
     assert (found["visible"], found["in_frame"]) == (0, 0)
