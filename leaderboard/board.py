@@ -15,12 +15,16 @@ SECTION_NOTES = {
 }
 
 
+FAMILIES = ("image", "motion", "pose", "view")
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A metric of one region."""
 
     metric_id: str
     metric: str
+    family: str  # of FAMILIES: what the tables are split by, and by the region
     region: str
     title: str
     unit: str
@@ -28,6 +32,15 @@ class Column:
     decimals: int
     ranks: bool  # False: wrong by definition, shown only so that others' numbers are recognised
     definition: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """A metric that no clip has a number of, and why."""
+
+    title: str
+    region: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +171,7 @@ class Board:
     columns: tuple[Column, ...]
     sections: tuple[Section, ...]
     missing: tuple[Missing, ...]
+    unmeasured: tuple[Unmeasured, ...] = ()
     study: tuple[StudyScore, ...] = ()
     funnel: Funnel | None = None
     plots: tuple[Plot, ...] = ()
@@ -166,6 +180,15 @@ class Board:
     def column(self, metric_id: str) -> Column:
         """A column by its id."""
         return next(column for column in self.columns if column.metric_id == metric_id)
+
+    @property
+    def tables(self) -> tuple[tuple[Column, ...], ...]:
+        """Columns that stand in one table: of one family and region, the headline's first."""
+        headline = self.column(self.headline)
+        groups: dict[tuple[str, str], list[Column]] = {(headline.family, headline.region): []}
+        for column in sorted(self.columns, key=lambda c: FAMILIES.index(c.family)):
+            groups.setdefault((column.family, column.region), []).append(column)
+        return tuple(map(tuple, groups.values()))
 
     @property
     def entrants(self) -> tuple[str, ...]:

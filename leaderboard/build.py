@@ -8,9 +8,19 @@ from dataclasses import replace
 
 from benchmark.clip_scores import ALL, BACK_GAP
 from benchmark.statistics import Difference, interval, paired_difference
-from leaderboard.board import COPIES, METHODS, SECTION_NOTES, Board, Cell, Column, Row, Section
+from leaderboard.board import (
+    COPIES,
+    METHODS,
+    SECTION_NOTES,
+    Board,
+    Cell,
+    Column,
+    Row,
+    Section,
+    Unmeasured,
+)
 from leaderboard.rows import Entrant, Results
-from leaderboard.wording import aside_of, sentence_of
+from leaderboard.wording import NOT_MEASURED, aside_of, sentence_of
 from mrfashion.errors import InputRefused
 
 LEVEL = 0.95
@@ -20,9 +30,13 @@ HEADLINES = (("psnr", "foreground"), ("psnr", "whole"))  # what orders the rows,
 def build_board(
     results: Results, title: str, protocol: dict[str, str], sources: dict[str, str]
 ) -> Board:
-    """The board of one task's results; pictures and plots are added by `report`."""
+    """The board of one task's results; pictures and plots are added by `report`.
+
+    A metric that no clip has a number of is no column; it is listed with the reason.
+    """
     if not results.columns:
         raise InputRefused("there is no score to show; run `mrfashion score` first")
+    results, unmeasured = _without_unmeasured(results)
     headline = _headline(results)
     sections = tuple(
         _section(results, name, entrants, headline)
@@ -45,7 +59,32 @@ def build_board(
         columns=results.columns,
         sections=sections,
         missing=results.missing,
+        unmeasured=unmeasured,
     )
+
+
+def _without_unmeasured(results: Results) -> tuple[Results, tuple[Unmeasured, ...]]:
+    """The columns that hold a number, and the others with their commonest reason."""
+    measured, unmeasured = [], []
+    for column in results.columns:
+        rows = [
+            score
+            for entrant in results.entrants
+            for score in results.scores.get((entrant.name, column.metric_id, ALL), {}).values()
+        ]
+        if any(score.value is not None for score in rows):
+            measured.append(column)
+        else:
+            note = _commonest([score.note for score in rows if score.note])
+            unmeasured.append(Unmeasured(column.title, column.region, note or NOT_MEASURED))
+    if not measured:  # then the tables say so, cell by cell
+        return results, ()
+    return replace(results, columns=tuple(measured)), tuple(unmeasured)
+
+
+def _commonest(notes: Sequence[str]) -> str | None:
+    count = Counter(notes)
+    return min(count, key=lambda note: (-count[note], note), default=None)
 
 
 def _headline(results: Results) -> Column:
@@ -94,7 +133,7 @@ def _cell(results: Results, entrant: str, metric_id: str, stratum: str) -> Cell:
         by_group.setdefault(results.group_of[sample], []).append(value)
     found = interval(by_group, LEVEL)
     scores = results.scores.get((entrant, metric_id, stratum), {}).values()
-    notes = Counter(score.note for score in scores if score.note)
+    note = _commonest([score.note for score in scores if score.note])
     return Cell(
         metric_id=metric_id,
         stratum=stratum,
@@ -107,9 +146,7 @@ def _cell(results: Results, entrant: str, metric_id: str, stratum: str) -> Cell:
         frames=sum(score.n for score in scores),
         capped=sum(score.capped for score in scores),
         best=False,
-        note=(min(notes, key=lambda n: (-notes[n], n)) if notes else found.reason)
-        if found.mean is None
-        else found.reason,
+        note=(note or found.reason) if found.mean is None else found.reason,
     )
 
 

@@ -32,7 +32,7 @@ def report_command(
     """Write the report and print its main table as Markdown."""
     from leaderboard.render.markdown import escape, legend, table
     from leaderboard.report import TITLE, report
-    from leaderboard.wording import result_text
+    from leaderboard.wording import result_text, table_title
 
     site = report(
         runs, out, dataset_root=dataset, title=title or TITLE, clips=clips, study_root=study
@@ -40,9 +40,11 @@ def report_command(
     if as_json:
         typer.echo(site.board_path.read_text(encoding="utf-8"), nl=False)
         return
-    typer.echo(
-        "\n\n".join([escape(result_text(site.board)), table(site.board), legend(site.board)])
-    )
+    board = site.board
+    main = [f"{table_title(board.tables[0])}:", table(board, board.tables[0])]
+    others = [table_title(columns) for columns in board.tables[1:]]
+    more = [f"On the page and in board.md: {'; '.join(others)}; every view."] if others else []
+    typer.echo("\n\n".join([escape(result_text(board)), *main, legend(board), *more]))
     typer.echo(f"\nPage: {site.page}")
 
 

@@ -60,16 +60,15 @@ def _intervals(board: Board) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    columns = [c for c in board.columns if _measured(board, c)]
-    regions = sorted({c.region for c in columns}, key=list(REGION_TITLES).index)
-    wide = max((sum(c.region == region for c in columns) for region in regions), default=1)
+    groups = [tuple(c for c in columns if _measured(board, c)) for columns in board.tables]
+    groups = [columns for columns in groups if columns]
+    wide = max(map(len, groups), default=1)
     rows = [(row, s.name == COPIES) for s in board.sections for row in s.rows]
-    height = len(regions) * (0.9 + 0.32 * len(rows))
+    height = max(1, len(groups)) * (0.9 + 0.32 * len(rows))
     layout = ConstrainedLayoutEngine(h_pad=0.08, hspace=0.08)
     figure = Figure(figsize=(1.9 + 2.7 * wide, height), layout=layout)
-    axes = figure.subplots(max(1, len(regions)), wide, squeeze=False, sharey=True)
-    for line, region in zip(axes, regions, strict=False):
-        panels = [c for c in columns if c.region == region]
+    axes = figure.subplots(max(1, len(groups)), wide, squeeze=False, sharey=True)
+    for line, panels in zip(axes, groups, strict=False):
         for index, axis in enumerate(line):
             if index >= len(panels):
                 axis.set_visible(False)

@@ -129,6 +129,7 @@ def _column(metric: Metric, region: str) -> Column:
     return Column(
         metric_id=spec.metric_id(region),
         metric=spec.name,
+        family=metric.family,
         region=region,
         title=metric.title,
         unit=spec.unit,

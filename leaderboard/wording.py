@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from benchmark.clip_scores import ALL, BACK_GAP
 from benchmark.statistics import Difference
 from leaderboard.board import METHODS, Board, Cell, Column, Section
 
 REGION_TITLES = {"whole": "Whole frame", "foreground": "Foreground", "garment": "Garment"}
+FAMILY_TITLES = {"image": "Picture", "motion": "Motion", "pose": "Pose", "view": "View"}
 STRATUM_TITLES = {
     "all": "All frames",
     "front": "Front",
@@ -43,6 +46,12 @@ def interval_text(cell: Cell, column: Column) -> str:
 def column_title(column: Column) -> str:
     """Name and unit: "PSNR (dB)"."""
     return f"{column.title} ({column.unit})" if column.unit else column.title
+
+
+def table_title(columns: Sequence[Column]) -> str:
+    """What the columns of one table have in common: "Picture, whole frame"."""
+    first = columns[0]
+    return f"{FAMILY_TITLES[first.family]}, {REGION_TITLES[first.region].lower()}"
 
 
 def column_key(column: Column) -> str:

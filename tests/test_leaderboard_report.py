@@ -335,7 +335,7 @@ def test_report_prints_the_table_and_the_page(runs: Path, tmp_path: Path) -> Non
         build_app(), ["report", str(runs), "--out", str(tmp_path / "s"), "--clips", "1"]
     )
     assert done.exit_code == ExitCode.COMPLETE, done.output
-    assert "| Entrant | Whole frame PSNR (dB) ↑ |" in done.stdout
+    assert "Picture, foreground:\n\n| Entrant | PSNR (dB) ↑ |" in done.stdout
     assert html.escape(HOSTILE) in done.stdout
     assert f"Page: {tmp_path / 's' / 'index.html'}" in done.stdout
 

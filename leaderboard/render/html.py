@@ -21,27 +21,11 @@ def render(board: Board) -> str:
         board=board,
         words=wording,
         level=f"{board.level:.0%}".replace("%", " %"),
-        regions=_regions(board),
-        group_starts=_group_starts(board),
         commands=commands(board),
         ratings=criteria(board.study),
         real_video=REAL_VIDEO,
         metrics_of=_definitions(board),
     )
-
-
-def _regions(board: Board) -> list[tuple[str, int]]:
-    """Heads of the column groups: title and how many columns it spans."""
-    regions = dict.fromkeys(column.region for column in board.columns)
-    return [
-        (wording.REGION_TITLES[region], sum(c.region == region for c in board.columns))
-        for region in regions
-    ]
-
-
-def _group_starts(board: Board) -> set[str]:
-    """The first column of each region."""
-    return set({column.region: column.metric_id for column in reversed(board.columns)}.values())
 
 
 def _definitions(board: Board) -> list[tuple[str, str, dict[str, str]]]:

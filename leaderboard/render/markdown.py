@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 
 from benchmark.clip_scores import ALL
 from leaderboard.board import Board, Cell, Column, Row
@@ -14,6 +15,7 @@ from leaderboard.wording import (
     direction,
     interval_text,
     result_text,
+    table_title,
     value_text,
 )
 
@@ -25,7 +27,11 @@ def render(board: Board) -> str:
     """The whole board."""
     parts = [f"# {escape(board.title)}", escape(result_text(board)), legend(board)]
     for stratum in board.strata:
-        parts += [f"## {STRATUM_TITLES[stratum]}", table(board, stratum)]
+        parts.append(f"## {STRATUM_TITLES[stratum]}")
+        for columns in board.tables:
+            parts += [f"### {table_title(columns)}", table(board, columns, stratum)]
+    if board.unmeasured:
+        parts += ["## Not measured", "\n".join(_unmeasured(board))]
     if board.missing:
         lines = [
             f"- {escape(m.entrant)}, {escape(m.sample_id)}: {escape(m.reason)}"
@@ -36,15 +42,22 @@ def render(board: Board) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def table(board: Board, stratum: str = ALL) -> str:
-    """One table: a row an entrant, a column a metric and region."""
-    heads = ["Entrant", *(_head(column, stratum) for column in board.columns), "Clips", "Missing"]
+def table(board: Board, columns: Sequence[Column], stratum: str = ALL) -> str:
+    """One table: a row an entrant, a column a metric."""
+    heads = ["Entrant", *(_head(column, stratum) for column in columns), "Clips", "Missing"]
     lines = [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
     for section in board.sections:
         if len(board.sections) > 1:
             lines.append(_line([f"*{section.name}*", *[""] * (len(heads) - 1)]))
-        lines += [_line(_row(board, row, stratum)) for row in section.rows]
+        lines += [_line(_row(columns, row, stratum)) for row in section.rows]
     return "\n".join(lines)
+
+
+def _unmeasured(board: Board) -> list[str]:
+    return [
+        f"- {escape(u.title)}, {REGION_TITLES[u.region].lower()}: {escape(u.note)}"
+        for u in board.unmeasured
+    ]
 
 
 def legend(board: Board) -> str:
@@ -65,12 +78,12 @@ def escape(text: str) -> str:
 
 
 def _head(column: Column, stratum: str) -> str:
-    return f"{REGION_TITLES[column.region]} {column_title(column)} {direction(column, stratum)}"
+    return f"{column_title(column)} {direction(column, stratum)}"
 
 
-def _row(board: Board, row: Row, stratum: str) -> list[str]:
-    cells = [row.cell(column.metric_id, stratum) for column in board.columns]
-    texts = [_cell(cell, column) for cell, column in zip(cells, board.columns, strict=True)]
+def _row(columns: Sequence[Column], row: Row, stratum: str) -> list[str]:
+    cells = [row.cell(column.metric_id, stratum) for column in columns]
+    texts = [_cell(cell, column) for cell, column in zip(cells, columns, strict=True)]
     return [escape(row.entrant), *texts, str(max(c.clips for c in cells)), str(row.missing)]
 
 

@@ -72,6 +72,7 @@
 
   // Numbers by value, names by text, what was not measured last both ways; ties keep their order.
   function sortRows(body) {
+    if (!body.querySelector(`[data-key="${state.sort}"]`)) return; // a table of other metrics
     const rows = [...body.querySelectorAll("tr[data-place]")];
     const sign = state.order === "ascending" ? 1 : -1;
     const keyed = rows.map((row) => {
