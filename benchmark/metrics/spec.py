@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mrfashion.artefacts import content_hash
 from mrfashion.errors import ItemError
 from mrfashion.generation import Keypoints, Reference
+from mrfashion.weights import recorded
 
 WHOLE, FOREGROUND, GARMENT = REGIONS = ("whole", "foreground", "garment")
 Status = Literal["standard", "comparability", "invalid"]
@@ -34,6 +35,7 @@ class MetricSpec:
     cap: float | None = None  # what an infinite frame counts as in a mean
     status: Status = "standard"  # comparability: as others compute it; invalid: and wrongly so
     citation: str = ""
+    weights: tuple[str, ...] = ()  # of mrfashion.weights, those it measures with
 
     def defined(self, region: str) -> dict[str, Any]:
         """All that its number in a region depends on, plain JSON values."""
@@ -46,6 +48,7 @@ class MetricSpec:
             "definition": dict(self.definition),
             "region": [region, self.regions[region]],
             "cap": self.cap,
+            **(recorded(self.weights) if self.weights else {}),
         }
 
     def metric_id(self, region: str) -> str:
