@@ -21,7 +21,7 @@ ROUNDS = 3  # of fitting
 # Student's t: a joint far off is a blunder, and tells no more than that.
 TAIL = 4.0
 BLUNDER = 1e-4  # likelihood left to any yaw, whatever one frame's joints say
-# Looks 1/15 s apart share about half of their error; with this, 9 of 10 answers of 0.9 are right.
+# Looks 1/15 s apart share about half of their error; without this, confidence promises too much.
 INDEPENDENT = 0.5
 # Estimators take left for right above all behind the body, where they expect a front.
 SWAPPED_FRONT, SWAPPED_BACK = 0.05, 0.15
