@@ -67,7 +67,15 @@ def _text(summary: Summary) -> str:
         f"{summary.scored} clips scored, {summary.reused} reused, {len(summary.failed)} failed, "
         f"{summary.missing} without a video",
         *(f"  {name}: {reason}" for name, reason in sorted(summary.failed.items())),
-        *(f"{name} not measured: {why}" for name, why in sorted(summary.lacking.items())),
+        *(f"not measured: {', '.join(names)}: {why}" for why, names in _by_reason(summary).items()),
         f"{summary.rows} rows in {summary.path}",
     ]
     return "\n".join(lines)
+
+
+def _by_reason(summary: Summary) -> dict[str, list[str]]:
+    """What each lack keeps from being measured."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in sorted(summary.lacking.items()):
+        reasons.setdefault(why, []).append(name)
+    return reasons

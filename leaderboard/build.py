@@ -178,6 +178,8 @@ def _best(results: Results, rows: Sequence[Row], column: Column, stratum: str) -
     }
     if any(gap.interval.low is None for gap in gaps.values()):
         return set()
+    if all(gap.interval.low == gap.interval.high == 0 for gap in gaps.values()):
+        return set()  # a number of the target alone, or equal videos: nobody is ahead
     return {best} | {name for name, gap in gaps.items() if gap.interval.holds(0.0)}
 
 

@@ -221,3 +221,27 @@ def test_the_board_is_strict_json_without_nan() -> None:
     text = json.dumps(made, allow_nan=False)
     assert json.loads(text)["task_hash"] == TASK
     assert all(math.isfinite(number) for number in numbers(made))
+
+
+def test_entrants_that_are_all_equal_are_not_marked() -> None:
+    """As in a metric of the target alone."""
+    assert best(board({"a": [20, 25, 22, 28], "b": [20, 25, 22, 28]})) == set()
+
+
+def test_a_metric_without_any_number_is_listed_and_no_column() -> None:
+    scores, generations = rows({"a": [20.0, 21.0]})
+    blank = [score("a", clip, None, "l1") for clip in range(2)]
+    made = build_board(read_results([*scores, *blank], generations, TASK), "T", {}, {})
+    assert [column.metric for column in made.columns] == ["psnr"]
+    assert [(u.title, u.note) for u in made.unmeasured] == [("L1", "not scored: decode.truncated")]
+
+
+def test_tables_hold_one_family_and_region_each_the_headlines_first() -> None:
+    scores, generations = rows({"a": [1.0, 2.0]})
+    names = ("tof", "psnr", "flicker", "l1")
+    others = [score("a", clip, 1.0, name) for name in names for clip in range(2)]
+    made = build_board(read_results(others, generations, TASK), "T", {}, {})
+    assert [[c.metric for c in columns] for columns in made.tables] == [
+        ["psnr", "l1"],
+        ["tof", "flicker"],
+    ]
