@@ -22,6 +22,7 @@ from mrfashion.errors import InputRefused
 from mrfashion.poses.exchange.document import Document, strict_json
 from mrfashion.poses.exchange.poses import (
     FACE,
+    FEET,
     LEFT_HAND,
     RIGHT_HAND,
     Format,
@@ -38,7 +39,12 @@ BODY_25 = (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11, 19, 20, 2
 BODIES = {18: COCO_18, 25: BODY_25}
 NECK, MID_HIP = 1, 8
 SHOULDERS, HIPS = [5, 6], [11, 12]
-PARTS = (("face", FACE, 68), ("hand_left", LEFT_HAND, 21), ("hand_right", RIGHT_HAND, 21))
+PARTS = {
+    "face": (FACE, 68),
+    "hand_left": (LEFT_HAND, 21),
+    "hand_right": (RIGHT_HAND, 21),
+    "foot": (FEET, 6),  # of tools that keep DWPose's feet beside the 18
+}
 MAX_FRAME_BYTES = 4 << 20
 
 
@@ -116,7 +122,7 @@ def _person(person: Any, frame: Document) -> NDArray[np.float32]:
             raise frame.refused(f"a body has {len(body)} keypoints; allowed: 18 or 25")
         places = BODIES[len(body)]
         keypoints[: len(places)] = body[list(places)]
-    for part, where, count in PARTS:
+    for part, (where, count) in PARTS.items():
         if len(points := _points(person, part, frame)):
             if len(points) < count:
                 raise frame.refused(f"{part} has {len(points)} keypoints; needed: {count}")
@@ -138,10 +144,10 @@ def _points(person: dict[str, Any], part: str, frame: Document) -> NDArray[np.fl
 def write_openpose(clip: str, poses: Poses) -> Iterator[tuple[str, bytes]]:
     """A file a frame, as OpenPose writes BODY_25 with face and hands; the pupils are missing."""
     for number, keypoints in enumerate(poses.keypoints):
-        parts = {"pose": _body(keypoints, 25)}
-        parts |= {part: keypoints[where] for part, where, _ in PARTS}
+        parts = _parts(keypoints, 25)
+        del parts["foot"]
         parts["face"] = np.concatenate([parts["face"], missing(1)[0, :2]])
-        person = {"person_id": [-1]}
+        person: dict[str, Any] = {"person_id": [-1]}
         person |= {f"{part}_keypoints_2d": _known(points, []) for part, points in parts.items()}
         person |= {f"{part}_keypoints_3d": [] for part in parts}
         frame = {"version": 1.3, "people": [person] if keypoints[:, 2].any() else []}
@@ -149,15 +155,19 @@ def write_openpose(clip: str, poses: Poses) -> Iterator[tuple[str, bytes]]:
 
 
 def write_dwpose(clip: str, poses: Poses) -> Iterator[tuple[str, bytes]]:
-    """A file a frame, as ComfyUI has DWPose. COCO-18 has no feet: they are lost."""
+    """A file a frame, as ComfyUI has DWPose: COCO-18, the canvas, and the feet as a part."""
     height, width = poses.size or (None, None)
     for number, keypoints in enumerate(poses.keypoints):
-        parts = {"pose": _body(keypoints, 18)}
-        parts |= {part: keypoints[where] for part, where, _ in PARTS}
-        person = {f"{part}_keypoints_2d": _known(points, None) for part, points in parts.items()}
+        parts = _parts(keypoints, 18).items()
+        person = {f"{part}_keypoints_2d": _known(points, None) for part, points in parts}
         people = [person] if keypoints[:, 2].any() else []
         frame = {"people": people, "canvas_height": height, "canvas_width": width}
         yield f"{clip}_{number:012d}.json", _text(frame)
+
+
+def _parts(keypoints: NDArray[np.float32], count: int) -> dict[str, NDArray[np.float32]]:
+    body = {"pose": _body(keypoints, count)}
+    return body | {part: keypoints[where] for part, (where, _) in PARTS.items()}
 
 
 def _body(keypoints: NDArray[np.float32], count: int) -> NDArray[np.float32]:
