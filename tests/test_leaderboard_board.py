@@ -237,7 +237,7 @@ def test_a_metric_without_any_number_is_listed_and_no_column() -> None:
 
 
 def test_tables_hold_one_family_and_region_each_the_headlines_first() -> None:
-    scores, generations = rows({"a": [1.0, 2.0]})
+    _, generations = rows({"a": [1.0, 2.0]})
     names = ("tof", "psnr", "flicker", "l1")
     others = [score("a", clip, 1.0, name) for name in names for clip in range(2)]
     made = build_board(read_results(others, generations, TASK), "T", {}, {})
