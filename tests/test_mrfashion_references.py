@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrfashion import tables
+from mrfashion.errors import MissingRequirement
 from mrfashion.letterbox import resized
 from mrfashion.manifest import Dataset
 from mrfashion.media import decode, write_clip
 from mrfashion.pipeline import CurateConfig, curate
-from mrfashion.poses import ESTIMATORS
 from mrfashion.ranking import OUTRANKED, SLOTS, TOO_CLOSE, quality
 from mrfashion.references import (
     ReferenceConfig,
@@ -80,8 +80,8 @@ def test_view_part_falls_from_the_canonical_yaw_to_the_edge_of_the_view() -> Non
     yaw = [0.0, 30.0, -45.0, 90.0, 110.0, -90.0, 180.0, -160.0, 136.0]
     rows = chosen_from(*clip(yaw))
     parts = [row.parts["view"] for row in rows]
-    expected = [1, 1 - 30 / 90, 0.5, 1, 1 - 20 / 90, 1, 1, 1 - 20 / 90, 1 - 44 / 90]
-    assert parts == pytest.approx(expected, abs=1e-6)
+    roots = [1, 1 - 30 / 90, 0.5, 1, 1 - 20 / 90, 1, 1, 1 - 20 / 90, 1 - 44 / 90]
+    assert parts == pytest.approx(np.square(roots), abs=1e-6)
 
 
 def test_blur_is_judged_among_the_candidates_of_the_same_view() -> None:
@@ -177,7 +177,7 @@ def test_the_outranked_tell_the_last_round_they_stood_in() -> None:
     assert rows[1].threshold == pytest.approx(1 + 2 * 44 / 180)
     assert explained(rows[1]) == "outranked by frame 5 (worth 1.11, needed 1.49)"
     one = chosen_from(*clip([0.0, 10, 20]), least_gap_s=0.0, per_view=1)
-    assert explained(one[1]) == "outranked by frame 0 (worth 0.89, needed 1.00)"
+    assert explained(one[1]) == "outranked by frame 0 (worth 0.79, needed 1.00)"
 
 
 def test_equal_frames_go_to_the_earlier() -> None:
@@ -330,13 +330,14 @@ def test_a_real_turn_is_covered_by_what_a_person_calls_its_views(
     realdata: Path, tmp_path: Path
 ) -> None:
     """Every fourth frame of a turn of 13 s at half its size; its views were labelled by eye."""
-    if ESTIMATORS["blazepose"]().check():
-        pytest.skip("the BlazePose weights are not here")
     name = "nc/videos/ubc_fashion.mp4"
     kept = islice(decode(realdata / name), 0, None, 4)
     smaller = (resized(frame.image, (470, 360)) for frame in kept)
     write_clip(tmp_path / "in" / "turn.mp4", smaller, 7.5)
-    curate([str(tmp_path / "in")], tmp_path / "out", CurateConfig())
+    try:
+        curate([str(tmp_path / "in")], tmp_path / "out", CurateConfig())
+    except MissingRequirement as error:
+        pytest.skip(str(error))
     chosen = ranked(list(Dataset(tmp_path / "out").references.values()))
     spans = json.loads((realdata / "refs/view_labels.json").read_text())[name]
     called = {
