@@ -45,7 +45,7 @@ def full_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return full[5:-5, 5:-5]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)  # 1 in 6000 such pairs has 5.1e-6
+@settings(max_examples=60, deadline=None)
 @given(seeds, sizes)
 def test_ssim_equals_scikit_image(seed: int, size: tuple[int, int]) -> None:
     a, b = pair(seed, size)
@@ -54,13 +54,13 @@ def test_ssim_equals_scikit_image(seed: int, size: tuple[int, int]) -> None:
     assert got.whole == pytest.approx(full.mean(), abs=5e-6)
     inner = mask[5:-5, 5:-5]
     if inner.any():
-        assert got.foreground == pytest.approx(full[inner].mean(), abs=2e-5)
+        assert got.foreground == pytest.approx(full[inner].mean(), abs=5e-6)
     else:
         assert got.foreground is None
 
 
 def test_ssim_strips_meet_without_a_seam() -> None:
-    a, b = pair(3, (300, 40))  # four strips
+    a, b = pair(3, (600, 40))  # three strips
     assert measure("ssim", a, b).whole == pytest.approx(full_map(a, b).mean(), abs=5e-6)
 
 
