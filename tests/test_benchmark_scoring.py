@@ -15,7 +15,7 @@ from benchmark.clip_scores import BACK_GAP, NO_MASK, score_clip
 from benchmark.metrics import BUNDLES, DEFAULT, METRICS
 from benchmark.metrics.frames import FrameScore, frame_metric
 from benchmark.metrics.l1 import l1
-from benchmark.metrics.spec import ClipContext, FramePair, Values
+from benchmark.metrics.spec import ClipContext, FramePair, Metric, Values
 from benchmark.results import SCORES, Generation, Score
 from benchmark.scoring import score
 from benchmark.targets import fit_masks
@@ -25,6 +25,11 @@ from mrfashion.letterbox import letterbox
 from mrfashion.manifest import MASK_PARTS, VIEW_PART, Dataset
 from tests.conftest import write_dataset
 from tests.run_folders import Change, exact, noisy, write_runs
+
+
+def able() -> list[Metric]:
+    """The default metrics that need no weights that are not here."""
+    return [METRICS[name] for name in DEFAULT if METRICS[name].missing() is None]
 
 
 def rows_of(runs: Path, **wanted: object) -> list[Score]:
@@ -112,7 +117,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tiny_dataset: Path, tmp_pat
     score(whole, workers=1)  # so that the lines of a clip are adjacent
     runs = write_runs(tmp_path / "runs", tiny_dataset, {"noisy": noisy})
     lines = (whole / "scores.jsonl").read_bytes().splitlines(keepends=True)
-    whole_clip = b"".join(lines[: len(DEFAULT)])
+    whole_clip = b"".join(lines[: len(able())])
     (runs / "scores.jsonl").write_bytes(whole_clip + lines[-1][:40])  # killed in mid-write
     summary = score(runs)
     assert (summary.scored, summary.reused) == (3, 1)
@@ -146,7 +151,7 @@ def test_a_new_mask_is_scored_again(tmp_path: Path) -> None:
 def test_equal_videos_of_two_entrants_are_measured_once(tiny_dataset: Path, tmp_path: Path) -> None:
     runs = write_runs(tmp_path, tiny_dataset, {"a": noisy, "b": noisy})
     assert score(runs).scored == 8
-    assert len((runs / "scores.jsonl").read_text().splitlines()) == 4 * len(DEFAULT)
+    assert len((runs / "scores.jsonl").read_text().splitlines()) == 4 * len(able())
     one, two = (rows_of(runs, entrant=name) for name in "ab")
     assert [replace(r, entrant="b") for r in one] == two
 
@@ -254,7 +259,7 @@ def test_one_exact_frame_is_capped_and_counted() -> None:
 def test_a_mask_without_foreground_is_not_measured() -> None:
     a = np.zeros((2, 16, 16, 3), np.uint8)
     context = ClipContext(["front"] * 2, masks=np.zeros((2, 16, 16), bool))
-    rows = score_clip(context, a, a, list(METRICS.values()))
+    rows = score_clip(context, a, a, able())
     foreground = [row for row in rows if row.region == "foreground"]
     assert {(row.value, row.n) for row in foreground} == {(None, 0)}
     assert all(row.note == "no frame has foreground to measure" for row in foreground)
