@@ -26,5 +26,5 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) and \
 	    f"Python 3.11 or 3.12 is needed; got {sys.version.split()[0]}: make PYTHON=python3.12 demo")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[cpu,dev,shots]'
+	$(BIN)/pip install --quiet --editable '.[cpu,dev,shots,train]'
 	touch $@
