@@ -25,21 +25,28 @@ def mount(app: typer.Typer) -> None:
 def show(
     clips: Annotated[list[str], typer.Argument(help="DATASET/clips/ID.mp4", metavar="CLIP...")],
     out: Annotated[Path, typer.Option(help="Folder of the overlays.")] = Path("overlays"),
+    style: Annotated[
+        list[str] | None,
+        typer.Option(help="Also as generators see it: openpose-18|dwpose-133|mimicmotion; repeat."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Draw a clip's keypoints over it, and plot its yaw, confidence and reference candidates."""
     from mrfashion.overlay import find_clip, write_overlay
+    from mrfashion.poses.skeletons import write_skeletons
     from mrfashion.progress import track
 
     found = [find_clip(clip) for clip in clips]
     written = []
     for dataset, clip_id in track(found, "draw", len(found)):
         overlay = write_overlay(dataset, clip_id, out)
-        written.append({"video": str(overlay.video), "timeline": str(overlay.timeline)})
+        row = {"video": str(overlay.video), "timeline": str(overlay.timeline)}
+        row |= {name: str(write_skeletons(dataset, clip_id, name, out)) for name in style or ()}
+        written.append(row)
     if as_json:
         typer.echo(json.dumps(written))
     else:
-        typer.echo("\n".join(f"{row['video']}\n{row['timeline']}" for row in written))
+        typer.echo("\n".join(path for row in written for path in row.values()))
 
 
 def import_keypoints(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from benchmark.clip_scores import ALL
 from benchmark.comparison import Comparison
+from benchmark.metrics import METRICS
 from leaderboard.render.markdown import escape
 from leaderboard.wording import number
 
@@ -27,6 +28,8 @@ def table(comparisons: Sequence[Comparison]) -> str:
 def _cells(c: Comparison) -> list[str]:
     test = c.test
     where = c.region if c.stratum == ALL else f"{c.region}, {c.stratum}"
+    status = METRICS[c.metric].spec.status if c.metric in METRICS else "standard"
+    where = where if status == "standard" else f"{where}, {status}"
     return [
         escape(c.entrant),
         f"{c.metric} ({where})",
