@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from benchmark.metrics.spec import Metric
 from benchmark.protocol import Task, load_task, open_dataset
 from benchmark.results import GENERATIONS, SCORES, Generation, Score
 from benchmark.targets import load_target
+from benchmark.threads import one_thread_a_worker
 from mrfashion.artefacts import Journal, content_hash, folder_lock, inside, sha256_file
 from mrfashion.errors import HashMismatch, InputRefused, ItemError, UnknownNameError, UnsafePath
 from mrfashion.manifest import Dataset
@@ -100,7 +100,7 @@ def score(
         journal = Journal(root / JOURNAL_FILE)
         videos, refused = _videos(run, generations)
         due = _due(run, videos, journal)
-        with _one_thread_a_worker():
+        with one_thread_a_worker(any(m.spec.weights for m in run.able)):
             _work(run, journal, due, workers or os.cpu_count() or 1, progress)
         rows, failed = _rows(run, journal, generations, videos, refused)
         defined = {m.spec.metric_id(r): m.spec.defined(r) for m in chosen for r in m.spec.regions}
@@ -181,7 +181,8 @@ def _due(run: Run, videos: dict[str, Video], journal: Journal) -> list[tuple[Vid
         taken |= {video.keys[m.spec.name] for m in lacks}
         if lacks:
             due.append((video, lacks))
-    return due
+    # Sample by sample, as what is known of a target's frames is kept for the next entrant.
+    return sorted(due, key=lambda entry: entry[0].generation.sample_id)
 
 
 def _fresh(video: Video, due: list[tuple[Video, list[Metric]]]) -> bool:
@@ -297,16 +298,3 @@ def _not_measured(metric: Metric, note: str) -> list[StratumScore]:
         StratumScore(spec.metric_id(region), spec.name, region, ALL, None, 0, 0, note)
         for region in spec.regions
     ]
-
-
-@contextmanager
-def _one_thread_a_worker() -> Iterator[None]:
-    """Many clips at once beat many threads on one. OpenCV's setting is global: put it back."""
-    import cv2
-
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

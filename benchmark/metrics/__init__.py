@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from benchmark.metrics import flicker, l1, ms_ssim, poses, psnr, ssim, tof, warping_error
+from benchmark.metrics import (
+    flicker,
+    l1,
+    lpips,
+    ms_ssim,
+    poses,
+    psnr,
+    ssim,
+    st_lpips,
+    tof,
+    warping_error,
+)
 from benchmark.metrics.legacy import disco, libraries, tecogan
+from benchmark.metrics.legacy import lpips as lpips_variants
 from benchmark.metrics.spec import Metric
 
 METRICS: dict[str, Metric] = {
@@ -11,6 +23,8 @@ METRICS: dict[str, Metric] = {
     "ssim": ssim.METRIC,
     "ms-ssim": ms_ssim.METRIC,
     "l1": l1.METRIC,
+    "lpips-alex": lpips.ALEX,
+    "st-lpips-alex": st_lpips.ALEX,
     "warping-error": warping_error.METRIC,
     "warping-error-target": warping_error.TARGET_METRIC,
     "tof": tof.METRIC,
@@ -29,6 +43,11 @@ METRICS: dict[str, Metric] = {
     "ssim-torchmetrics": libraries.TORCHMETRICS,
     "ssim-3dgs": libraries.GAUSSIAN_SPLATTING,
     "l1-disco-256x256": disco.L1_256,
+    "lpips-vgg": lpips.VGG,
+    "lpips-squeeze": lpips.SQUEEZE,
+    "st-lpips-vgg": st_lpips.VGG,
+    "lpips-disco": lpips_variants.DISCO,
+    "lpips-junyaohu": lpips_variants.JUNYAOHU,
 }
 
 DEFAULT = tuple(name for name, metric in METRICS.items() if metric.spec.status == "standard")
@@ -36,9 +55,9 @@ DEFAULT = tuple(name for name, metric in METRICS.items() if metric.spec.status =
 # What `mrfashion score --as NAME` measures: the numbers that a publication or library prints.
 BUNDLES: dict[str, tuple[str, ...]] = {
     "default": DEFAULT,
-    "disco-2024": ("psnr-disco-2024", "ssim-disco", "l1-disco-256x256"),
-    "disco-2023": ("psnr-disco-2023", "ssim-disco", "l1-disco-256x256"),
-    "junyaohu": ("psnr", "ssim"),  # its formulas for these two are ours
+    "disco-2024": ("psnr-disco-2024", "ssim-disco", "l1-disco-256x256", "lpips-disco"),
+    "disco-2023": ("psnr-disco-2023", "ssim-disco", "l1-disco-256x256", "lpips-disco"),
+    "junyaohu": ("psnr", "ssim", "lpips-junyaohu"),  # its formulas for the first two are ours
     "scikit-image": ("psnr", "ssim-skimage"),
     "torchmetrics": ("ssim-torchmetrics",),
     "3dgs": ("ssim-3dgs",),
