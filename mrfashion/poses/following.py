@@ -52,14 +52,16 @@ class FollowConfig:
     """How often the detector looks, and when it looks again.
 
     `detect_every_s` 0 detects in every frame. Boxes that overlap by `min_overlap` (intersection
-    over union) are of one person. A frame between detections is detected after all where the mean
-    score of its body falls under `min_sureness` times that of the detected frames around it, or
-    where a joint scored `min_joint` lies outside the box by more than `max_reach` of its longer
-    side: the crop of the published padding, 1.25, ends at 0.094 or farther.
+    over union) are of one person; so are two of people who are alone in their frames, if the middle
+    moved by at most `max_move` of the longer side. A frame between detections is detected after all
+    where the mean score of its body falls under `min_sureness` times that of the detected frames
+    around it, or where a joint scored `min_joint` lies outside the box by more than `max_reach` of
+    its longer side: the crop of the published padding, 1.25, ends at 0.094 or farther.
     """
 
     detect_every_s: float = 0.4
     min_overlap: float = 0.3
+    max_move: float = 0.5
     min_sureness: float = 0.7
     min_joint: float = 0.3
     max_reach: float = 0.08
@@ -67,7 +69,7 @@ class FollowConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.detect_every_s < math.inf:
             raise ConfigError(f"detect_every_s is {self.detect_every_s}; allowed: 0 and above")
-        for name in ("min_overlap", "min_sureness", "min_joint", "max_reach"):
+        for name in ("min_overlap", "max_move", "min_sureness", "min_joint", "max_reach"):
             if not 0 < getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; allowed: above 0 to 1")
 
@@ -147,7 +149,7 @@ class _Window:
         doubtful = [i for i in range(len(self.images)) if self._is_doubtful(i)]
         self._detect(doubtful)  # all at once: each is judged by frames that were detected before
         for i in doubtful:
-            self._choose(i, self.looks[i].box)
+            self._choose(i, self.looks[i])
         self._look(doubtful)
         return self.looks
 
@@ -160,9 +162,10 @@ class _Window:
         """Boxes of the frames after `first`, which is settled, up to `last`."""
         if last not in self._found:
             self._detect([last])
-        known = (self.looks[first] if first >= 0 else self.before).box
+        known = self.looks[first] if first >= 0 else self.before
         seen = self._found[last]
-        agree = not len(seen.scores) if known is None else self._same(known, seen) is not None
+        nobody = known.box is None and not len(seen.scores)
+        agree = nobody or self._same(known, seen) is not None
         if last - first > 1 and not agree:
             middle = (first + last) // 2
             self._settle(first, middle)
@@ -170,27 +173,31 @@ class _Window:
             return
         self._choose(last, known)
         then = self.looks[last].box
-        if known is not None and then is not None:
+        if known.box is not None and then is not None:
             for i in range(first + 1, last):
                 part = (i - first) / (last - first)
-                self.looks[i].box = (1 - part) * known + part * then
+                self.looks[i].box = (1 - part) * known.box + part * then
 
-    def _choose(self, place: int, known: Box | None) -> None:
+    def _choose(self, place: int, known: _Look) -> None:
         """Of the persons in a frame the one followed so far, else the most prominent."""
         seen = self._found[place]
         look = self.looks[place] = _Look(people=len(seen.scores))
         if not len(seen.scores):
             return
-        same = None if known is None else self._same(known, seen)
+        same = self._same(known, seen)
         index = same if same is not None else _most_prominent(seen, self.images[place])
         look.box, look.score = seen.boxes_xyxy_px[index].astype(np.float64), seen.scores[index]
 
-    def _same(self, known: Box, seen: Detections) -> int | None:
-        """Which of those seen overlaps `known` most, if any does enough."""
-        if not len(seen.scores):
+    def _same(self, known: _Look, seen: Detections) -> int | None:
+        """Which of those seen is the person of `known`, if any is."""
+        if known.box is None or not len(seen.scores):
             return None
-        overlaps = _overlaps(known, seen.boxes_xyxy_px)
-        return int(overlaps.argmax()) if overlaps.max() >= self.config.min_overlap else None
+        overlaps = _overlaps(known.box, seen.boxes_xyxy_px)
+        if overlaps.max() >= self.config.min_overlap:
+            return int(overlaps.argmax())
+        alone = known.people == len(seen.scores) == 1
+        near = _move(known.box, seen.boxes_xyxy_px[0]) <= self.config.max_move
+        return 0 if alone and near else None
 
     def _look(self, places: Iterable[int]) -> None:
         """Keypoints of those frames that have a box."""
@@ -244,6 +251,12 @@ def _overlaps(box: Box, others: NDArray[Any]) -> NDArray[Any]:
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
     shared = (high - low).clip(0).prod(1)
     return np.asarray(shared / (_sides(box[None]).prod() + _sides(others).prod(1) - shared))
+
+
+def _move(box: Box, other: NDArray[Any]) -> float:
+    """How far the middle of a box moved, in longer sides of the longer."""
+    away = np.linalg.norm((box[:2] + box[2:] - other[:2] - other[2:]) / 2)
+    return float(away / max(_sides(np.stack([box, other])).max(), 1e-9))
 
 
 def _most_prominent(seen: Detections, image: Image) -> int:
