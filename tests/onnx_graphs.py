@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mrfashion.poses.crops import MEAN_RGB, STD_RGB
+from mrfashion.poses.crops import LETTERBOX_GREY, MEAN_RGB, STD_RGB
 from mrfashion.poses.yolox import STRIDES, grid
 
 KEYPOINTS = 133
@@ -258,11 +258,13 @@ def random_detector(
     """A YOLOX signature: each cell answers with random projections of its own pixels."""
     rng, graph = np.random.default_rng(seed), Graph()
     columns, rows = 5 + classes, []
-    scale = np.r_[0.5, 0.5, 0.3, 0.3, 2, np.full(classes, 2.0)].astype(np.float32)
-    shift = np.r_[0.5, 0.5, 1.5, 1.5, -1, np.full(classes, -1.5)].astype(np.float32)
+    scale = np.r_[0.5, 0.5, 0.3, 0.3, np.full(1 + classes, 1.5)].astype(np.float32)
+    # Persons are a class of many, the others are rare.
+    shift = np.r_[0.5, 0.5, 1.5, 1.5, -1, -1, np.full(classes - 1, -7)].astype(np.float32)
+    image = graph("Sub", "input", float(LETTERBOX_GREY))
     for stride in STRIDES:
         weights = rng.integers(-1, 2, (columns, 3, stride, stride)).astype(np.float32)
-        patch = graph("Conv", "input", weights, kernel_shape=[stride] * 2, strides=[stride] * 2)
+        patch = graph("Conv", image, weights, kernel_shape=[stride] * 2, strides=[stride] * 2)
         patch = graph("Reshape", patch, np.array([0, columns, -1]))
         patch = graph("Transpose", patch, perm=[0, 2, 1])
         spread = np.float32(2.0 ** np.round(np.log2(60 * np.sqrt(2 * stride * stride))))
