@@ -5,6 +5,7 @@ What the others answered lies in `tests/golden/pose_peers.npz`; see `regenerate_
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -37,6 +38,14 @@ def golden() -> dict[str, np.ndarray]:
         return dict(file)
 
 
+@pytest.fixture(scope="module")
+def same_crops(golden: dict[str, np.ndarray]) -> None:
+    """OpenCV 4 warps at places rounded to 1/32 px, which moves crops, the peers' like ours."""
+    peers = str(golden["opencv"])
+    if cv2.__version__.split(".")[0] != peers.split(".")[0]:
+        pytest.skip(f"OpenCV {cv2.__version__} warps otherwise than {peers}, which the peers had")
+
+
 def assert_same_detections(found: Detections, boxes: np.ndarray, scores: np.ndarray) -> None:
     order = np.argsort(-scores, kind="stable")  # rtmlib lists class by class
     np.testing.assert_allclose(found.scores, scores[order], rtol=RELATIVE)
@@ -64,6 +73,7 @@ def test_detections_are_the_peers(
         assert_same_detections(one, golden[f"{key}/0"], golden[f"{key}/1"])
 
 
+@pytest.mark.usefixtures("same_crops")
 @pytest.mark.parametrize("peer", list(NETWORKS))
 def test_keypoints_are_the_peers(
     peer: str, sessions: dict[str, OnnxSession], golden: dict[str, np.ndarray]
@@ -80,6 +90,7 @@ def test_keypoints_are_the_peers(
     assert scores.max() > 1
 
 
+@pytest.mark.usefixtures("same_crops")
 @pytest.mark.parametrize(
     ("peer", "network", "config"),
     [("official", "frames", yolox.OFFICIAL), ("rtmlib", "end2end", yolox.RTMLIB_END2END)],

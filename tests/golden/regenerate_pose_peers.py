@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnxruntime
 
@@ -193,7 +194,7 @@ def main() -> None:
     moore = {name: answers.pop(name) for name in list(answers) if name.startswith("moore/")}
     for name, array in moore.items():  # the same code in the same colour order
         np.testing.assert_array_equal(array, answers[name.replace("moore/", "official/")])
-    np.savez_compressed(GOLDEN, **answers)
+    np.savez_compressed(GOLDEN, opencv=np.array(cv2.__version__), **answers)
 
 
 if __name__ == "__main__":
