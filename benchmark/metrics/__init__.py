@@ -5,14 +5,17 @@ from __future__ import annotations
 from benchmark.metrics import (
     flicker,
     l1,
+    lettering,
     lpips,
     ms_ssim,
     poses,
     psnr,
+    reference_fidelity,
     ssim,
     st_lpips,
     tof,
     warping_error,
+    wrong_side,
 )
 from benchmark.metrics.legacy import disco, libraries, tecogan
 from benchmark.metrics.legacy import lpips as lpips_variants
@@ -34,6 +37,10 @@ METRICS: dict[str, Metric] = {
     "pck-0.05": poses.PCK_5,
     "pck-0.1": poses.PCK_10,
     "missing-joints": poses.MISSING_JOINTS,
+    "wrong-side": wrong_side.METRIC,
+    "reference-fidelity": reference_fidelity.METRIC,
+    "reference-fidelity-target": reference_fidelity.TARGET_METRIC,
+    "lettering": lettering.METRIC,
     # As others compute it: only where asked for.
     "psnr-disco-2024": disco.PSNR_2024,
     "psnr-disco-2023": disco.PSNR_2023,
