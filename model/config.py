@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ Aggregation = Literal["pose-aware", "nearest", "concat", "mean", "single"]
 Similarity = Literal["dot", "cosine", "learned"]
 Alignment = Literal["none", "token-attention"]
 Flow = Literal["on", "unsupervised", "off"]
+MAX_LEVELS, MAX_LAYERS = 8, 64
 SCORED = ("pose-aware", "nearest")  # aggregations that compare poses
 
 
@@ -107,6 +108,7 @@ class NetworkConfig:
     flow: Flow = "on"
 
     def __post_init__(self) -> None:
+        self._check_counts()
         unet, levels = self.unet, len(self.unet.channels)
         for name in ("attention", "heads", "motion_heads"):
             if (got := len(getattr(unet, name))) != levels:
@@ -124,6 +126,21 @@ class NetworkConfig:
             )
         if self.alignment != "none" and self.aggregation == "concat":
             raise ValueError("alignment needs one prototype; aggregation concat has none")
+
+    def _check_counts(self) -> None:
+        """Refuse what no network has, before it is built: configurations come with checkpoints."""
+        for part in (self.codec, self.unet, self.image_encoder, self.pose, self.diffusion):
+            for field_ in fields(part):
+                value = getattr(part, field_.name)
+                numbers = value if isinstance(value, tuple) else (value,)
+                if any(isinstance(n, int) and not isinstance(n, bool) and n < 1 for n in numbers):
+                    raise ValueError(f"{field_.name} is {value}; needed: at least 1")
+                if len(numbers) > MAX_LEVELS:
+                    raise ValueError(f"{field_.name} has {len(numbers)} entries; at most 8")
+        if self.unet.layers > MAX_LEVELS or self.image_encoder.layers > MAX_LAYERS:
+            raise ValueError("unet.layers is at most 8 and image_encoder.layers at most 64")
+        if self.pose.canvas > MAX_LEVELS:
+            raise ValueError(f"pose.canvas is {self.pose.canvas}; at most 8")
 
     @property
     def compares_poses(self) -> bool:

@@ -56,13 +56,20 @@ class ProFashion(nn.Module):
         shown = self.pose_encoder(references.drawings)
         features = self.reference_encoder(references)
         prototypes = self.aggregator(pose, shown, features, references.valid)
-        offsets = {} if self.keypoint_flow is None else self.keypoint_flow(pose)
+        offsets: dict[int, Tensor] = {}
+        if self.keypoint_flow is not None and drawings.shape[1] > 1:  # a lone frame does not move
+            offsets = self.keypoint_flow(pose)
         return Conditioning(pose.latent, prototypes, offsets)
 
     def denoise(self, latents: Tensor, timestep: Tensor | int, told: Conditioning) -> Tensor:
         """The right half: velocity b f c h w."""
         velocity: Tensor = self.instantiator(latents, timestep, told)
         return velocity
+
+    def enable_gradient_checkpointing(self) -> None:
+        """Trade time for memory in both U-Nets."""
+        self.reference_encoder.unet.enable_gradient_checkpointing()
+        self.instantiator.unet.enable_gradient_checkpointing()
 
     def part_of(self, name: str) -> str:
         """Which part of the network a parameter belongs to, by its name."""

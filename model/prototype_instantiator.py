@@ -127,10 +127,10 @@ class FlowAttention(nn.Module):
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.to_q, self.to_k, self.to_v = (
-            nn.Linear(channels, channels, bias=False) for _ in range(3)
+        self.to_q, self.to_k, self.to_v, self.to_out = (
+            nn.Linear(channels, channels, bias=False) for _ in range(4)
         )
-        self.to_out = zero(nn.Linear(channels, channels))
+        zero(self.to_out)
 
     def forward(self, video: Tensor, offsets: Tensor) -> Tensor:
         """Tokens b f n c along offsets b f g 2 h w => b f n c; 0 where there is no neighbour."""
@@ -143,8 +143,7 @@ class FlowAttention(nn.Module):
         weights = scores.masked_fill(missing, torch.finfo(scores.dtype).min).softmax(dim=2)
         weights = (weights * ~missing).to(value.dtype)
         found = (weights[..., None] * value).sum(dim=2)
-        some = exists.any(dim=1)[:, None, None]
-        out: Tensor = self.to_out(rearrange(found, "b f n head d -> b f n (head d)")) * some
+        out: Tensor = self.to_out(rearrange(found, "b f n head d -> b f n (head d)"))
         return out
 
     def _followed(self, tokens: Tensor, offsets: Tensor) -> Tensor:

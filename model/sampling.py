@@ -1,0 +1,174 @@
+"""Noise => video: DDIM or DPM-Solver++ over what the network is told, with guidance, in windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.codec import Codec
+from model.diffusion import Sampler, guided, sampling_scheduler
+from model.long_video import blended, windows
+from model.profashion import ProFashion
+from model.prototype_instantiator import Conditioning
+from model.reference_encoder import References
+from mrfashion.errors import ItemError
+from mrfashion.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingSettings:
+    """How videos are sampled; precision and device are those of the network.
+
+    On a small card lower `window` first, then `chunk`: they bound what is in memory at once.
+    """
+
+    sampler: Sampler = "ddim"
+    steps: int = 35
+    guidance: float = 2.0  # Our choice: MimicMotion's; 1 is without, at half the time
+    shared_noise: float = 0.0  # share of the start noise's variance that all frames have in common
+    window: int = 16  # frames denoised together: the clips of stage 2
+    overlap: int = 4  # frames that neighbouring windows have in common at least
+    chunk: int = 8  # pictures decoded at once
+
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 1), ("window", 1), ("chunk", 1), ("overlap", 0)):
+            if (value := getattr(self, name)) < least:
+                raise ValueError(f"{name} is {value}; allowed: at least {least}")
+        if self.overlap >= self.window:
+            raise ValueError(f"overlap is {self.overlap}; allowed: less than window {self.window}")
+        if not 0 <= self.shared_noise <= 1:
+            raise ValueError(f"shared_noise is {self.shared_noise}; allowed: 0 to 1")
+        if not (math.isfinite(self.guidance) and self.guidance >= 0):
+            raise ValueError(f"guidance is {self.guidance}; allowed: 0 or more, 1 for none")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampledVideos:
+    """What sampling gives."""
+
+    frames: Tensor  # b f 3 H W, float32 in [-1, 1]
+    reference_weights: Tensor | None  # b f r, rows sum to 1; None: all references concatenated
+
+
+@torch.no_grad()
+def sample(
+    network: ProFashion,
+    codec: Codec,
+    references: References,
+    drawings: Tensor,
+    seeds: Sequence[int],
+    settings: SamplingSettings | None = None,
+    progress: Progress[Any] = silent,
+) -> SampledVideos:
+    """One video for each of `seeds`, in poses `drawings` b f 3 H W in [0, 1].
+
+    A video depends on its own seed, references and poses, not on what is sampled beside it. What
+    does not depend on the noise is computed once, for all frames. ItemError where the network's
+    values leave the range of its precision.
+    """
+    settings = settings or SamplingSettings()
+    _check(network, references, drawings, seeds, settings)
+    config, first = network.config, next(network.parameters())
+    told = network.condition(drawings.to(first), _moved(references, first))
+    height, width = (side // config.codec.factor for side in drawings.shape[-2:])
+    shape = (drawings.shape[1], config.codec.latent_channels, height, width)
+    latents = start_noise(seeds, shape, settings.shared_noise).to(first.device)
+    latents = denoised(network, latents, told, settings, progress)
+    frames = codec.decode(latents, settings.chunk).float()
+    if not frames.isfinite().all():
+        raise ItemError(
+            "generate.not-finite",
+            f"sampling in {first.dtype} left its range; sample in bfloat16 or float32",
+        )
+    return SampledVideos(frames.clamp(-1, 1), told.prototypes.reference_weights())
+
+
+def start_noise(seeds: Sequence[int], shape: tuple[int, int, int, int], shared: float) -> Tensor:
+    """Noise b f c h w of unit variance on the CPU, so that every device starts alike.
+
+    Each video draws from its own generator, first what its frames share, then what is their own:
+    `shared` mixes the same two draws.
+    """
+    videos = []
+    for seed in seeds:
+        random = torch.Generator().manual_seed(seed)
+        common = torch.randn(shape[1:], generator=random)
+        own = torch.randn(shape, generator=random)
+        videos.append(math.sqrt(shared) * common + math.sqrt(1 - shared) * own)
+    return torch.stack(videos)
+
+
+def denoised(
+    network: ProFashion,
+    latents: Tensor,
+    told: Conditioning,
+    settings: SamplingSettings,
+    progress: Progress[Any] = silent,
+) -> Tensor:
+    """Noise b f c h w => clean latents, float32: the solver's sums outrun half precision."""
+    scheduler = sampling_scheduler(network.config.diffusion, settings.sampler)
+    scheduler.set_timesteps(settings.steps)
+    parts = windows(latents.shape[1], settings.window, settings.overlap)
+    steps = scheduler.timesteps.tolist()
+    for timestep in progress(steps, "sample", len(steps)):
+        noisy = latents.to(next(network.parameters()).dtype)
+        velocity = blended(
+            lambda some, noisy=noisy, timestep=timestep: _velocity(  # type: ignore[misc]
+                network, noisy[:, some], timestep, told.frames(some), settings.guidance
+            ),
+            parts,
+        )
+        latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+    return latents
+
+
+def _velocity(
+    network: ProFashion, noisy: Tensor, timestep: int, told: Conditioning, guidance: float
+) -> Tensor:
+    """Guided velocity of a window, float32.
+
+    The two halves run apart: without reference tokens the null costs less, and memory halves.
+    """
+    if guidance == 0:
+        return network.denoise(noisy, timestep, told.null()).float()
+    conditional = network.denoise(noisy, timestep, told).float()
+    if guidance == 1:
+        return conditional
+    return guided(conditional, network.denoise(noisy, timestep, told.null()).float(), guidance)
+
+
+def _moved(references: References, like: Tensor) -> References:
+    """To the network's device and precision."""
+    valid = None if references.valid is None else references.valid.to(like.device)
+    images, latents, drawings = (
+        tensor.to(like) for tensor in (references.images, references.latents, references.drawings)
+    )
+    return References(images, latents, drawings, valid)
+
+
+def _check(
+    network: ProFashion,
+    references: References,
+    drawings: Tensor,
+    seeds: Sequence[int],
+    settings: SamplingSettings,
+) -> None:
+    """ValueError where the parts do not fit together."""
+    if drawings.ndim != 5 or drawings.shape[2] != 3 or not drawings.shape[1]:
+        raise ValueError(f"drawings are {tuple(drawings.shape)}; needed: b f 3 H W, f >= 1")
+    if not len(drawings) == len(references.images) == len(seeds) >= 1:
+        got = f"{len(drawings)} videos of poses, {len(references.images)} of references"
+        raise ValueError(f"{got} and {len(seeds)} seeds; needed: as many of each, at least 1")
+    multiple = network.config.size_multiple
+    for side in (*drawings.shape[-2:], *references.images.shape[-2:]):
+        if side % multiple:
+            raise ValueError(f"a side of {side} pixels; this network needs multiples of {multiple}")
+    if settings.window > (most := network.config.unet.motion_frames):
+        raise ValueError(f"window is {settings.window}; this network's motion sees {most} frames")
+    if settings.steps > (most := network.config.diffusion.train_steps):
+        raise ValueError(f"steps is {settings.steps}; this network was trained on {most}")
