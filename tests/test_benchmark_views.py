@@ -229,6 +229,7 @@ def test_lettering_is_exact_only_where_it_is_the_same(
 
     means = {name: mean(lambda one, f=f: f(one.target.frames)) for name, f in HARMLESS.items()}
     means |= {"mirrored": mean(mirrored), "other letters": letters(lettered)}
+    means["shifted"] = mean(lambda one: np.roll(one.target.frames, (1, 1), (1, 2)))
     means["illegible"] = mean(lambda one: blur(2.0)(one.target.frames))
     print({name: round(value, 3) for name, value in means.items()})
     assert means["itself"] == pytest.approx(1, abs=1e-6)
