@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +27,8 @@ def letterbox(
     image: Image, size_hw: tuple[int, int], colour: ColourOrder
 ) -> tuple[NDArray[np.float32], float]:
     """h w 3 => 3 h w in 0..255, the image at the top left of grey, and how much it was scaled."""
+    import cv2
+
     height, width = image.shape[:2]
     ratio = min(size_hw[0] / height, size_hw[1] / width)
     inner_h, inner_w = max(1, int(height * ratio)), max(1, int(width * ratio))
@@ -55,6 +56,8 @@ def crop(
     colour: ColourOrder,
 ) -> NDArray[np.float32]:
     """The area as 3 h w, normalised; black outside the image."""
+    import cv2
+
     warp = cv2.getAffineTransform(_corners(centre, size[0]), _corners(*_frame(size_hw)))
     warped = cv2.warpAffine(image, warp, size_hw[::-1], flags=cv2.INTER_LINEAR)
     ordered = np.ascontiguousarray(_ordered(np.asarray(warped, np.uint8), colour))
