@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model.backbone import FrameNorm
 from model.config import Aggregation
-from model.diffusion import noise_schedule, velocity_loss
+from model.diffusion import ddim_scheduler, velocity_loss
 from model.keypoint_flow import flow_loss
 from model.profashion import ProFashion
 from model.reference_encoder import References
@@ -185,7 +185,7 @@ def test_motion_modules_normalise_each_frame_by_itself() -> None:
 
 
 def loss_of(net: ProFashion, f: int) -> Tensor:
-    schedule, t = noise_schedule(net.config.diffusion), torch.tensor([300, 900])
+    schedule, t = ddim_scheduler(net.config.diffusion), torch.tensor([300, 900])
     clean, noise = latents(2, f, seed=5), latents(2, f, seed=6)
     noisy = schedule.add_noise(clean, noise, t)
     predicted = net(noisy, t, drawings(2, f), references(2, 3))
