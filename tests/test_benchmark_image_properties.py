@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from benchmark.clip_scores import score_clip
 from benchmark.metrics import BUNDLES, METRICS
 from benchmark.metrics.spec import WHOLE, ClipContext, FramePair
+from benchmark.protocol import TaskOptions, make_task
+from mrfashion.manifest import Dataset
 from tests.disagreement import photograph, value
 
 OURS = ("psnr", "ssim", "ms-ssim", "l1")
@@ -142,3 +145,34 @@ def test_every_metric_of_a_bundle_of_others_is_tested_here() -> None:
     learned = {name for name, metric in METRICS.items() if metric.missing() or "lpips" in name}
     others = {m for name, metrics in BUNDLES.items() if name != "default" for m in metrics}
     assert others - learned <= set(NAMES)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from(["psnr", "ssim", "l1"]), seeds, st.integers(1, 40))
+def test_a_border_round_both_leaves_the_masked_number_alone(
+    name: str, seed: int, border: int
+) -> None:
+    """A white margin lifts whole-frame SSIM from 0.52 to 0.63: what is masked must not see it."""
+    a, b = frames(seed)
+    mask = np.zeros(a.shape[:2], bool)
+    mask[20:-20, 20:-20] = True
+    sides = ((border, border), (border, border))
+    wide = [np.pad(x, (*sides, (0, 0)), constant_values=255) for x in (a, b)]
+    inner = _foreground(name, a, b, mask)
+    assert _foreground(name, *wide, np.pad(mask, sides)) == pytest.approx(inner, abs=1e-5)
+    assert value(name, *wide) != pytest.approx(value(name, a, b), abs=1e-9)
+
+
+def _foreground(name: str, a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
+    rows = score_clip(ClipContext([None], masks=mask[None]), [a], [b], [METRICS[name]])
+    (found,) = (r.value for r in rows if (r.region, r.stratum) == ("foreground", "all"))
+    assert found is not None
+    return found
+
+
+def test_another_size_is_another_task(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Scores of one video at two sizes must never meet in a table."""
+    dataset = Dataset(tiny_dataset)
+    sizes: list[tuple[int, int] | None] = [None, (64, 48), (32, 24)]
+    hashes = {make_task(dataset, tmp_path, TaskOptions(size=size)).task_hash for size in sizes}
+    assert len(hashes) == 3
