@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -115,25 +116,27 @@ def denoised(
     scheduler.set_timesteps(settings.steps)
     parts = windows(latents.shape[1], settings.window, settings.overlap)
     steps = scheduler.timesteps.tolist()
+    dtype = next(network.parameters()).dtype
     for timestep in progress(steps, "sample", len(steps)):
-        noisy = latents.to(next(network.parameters()).dtype)
-        velocity = blended(
-            lambda some, noisy=noisy, timestep=timestep: _velocity(  # type: ignore[misc]
-                network, noisy[:, some], timestep, told.frames(some), settings.guidance
-            ),
-            parts,
-        )
-        latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+        noisy = latents.to(dtype)
+        velocity = partial(_velocity, network, noisy, timestep, told, settings.guidance)
+        latents = scheduler.step(blended(velocity, parts), timestep, latents, return_dict=False)[0]
     return latents
 
 
 def _velocity(
-    network: ProFashion, noisy: Tensor, timestep: int, told: Conditioning, guidance: float
+    network: ProFashion,
+    noisy: Tensor,
+    timestep: int,
+    told: Conditioning,
+    guidance: float,
+    some: slice,
 ) -> Tensor:
     """Guided velocity of a window, float32.
 
     The two halves run apart: without reference tokens the null costs less, and memory halves.
     """
+    noisy, told = noisy[:, some], told.frames(some)
     if guidance == 0:
         return network.denoise(noisy, timestep, told.null()).float()
     conditional = network.denoise(noisy, timestep, told).float()
