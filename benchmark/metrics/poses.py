@@ -44,6 +44,7 @@ DEFINITION = {
     "mean": "mean over joints of a frame, then frames of a clip",
 }
 REGION = {"whole": "the person found in the frame"}
+WEIGHTS = ("blazepose-detection", "blazepose-landmark")
 
 
 class Poser:
@@ -184,6 +185,7 @@ def _metric(
         range=(0.0, upper),
         definition=DEFINITION | {"error": error},
         regions=REGION,
+        weights=WEIGHTS,
     )
     start = partial(_start, compare, other)
     return Metric(spec, start, title, decimals=4, family="pose", missing=_missing)
