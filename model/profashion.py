@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from model.config import NetworkConfig
 from model.keypoint_flow import KeypointFlow
-from model.pose_encoder import PoseEncoder
+from model.pose_encoder import PoseEncoder, PoseFeatures
 from model.prototype_aggregator import PrototypeAggregator
 from model.prototype_instantiator import Conditioning, PrototypeInstantiator
-from model.reference_encoder import ReferenceEncoder, References
+from model.reference_encoder import ReferenceEncoder, ReferenceFeatures, References
 
 # What each training stage moves, by part (see `ProFashion.part_of`); the rest stays to the bit.
 STAGES: dict[int, tuple[str, ...]] = {
@@ -27,6 +27,15 @@ class Prediction:
 
     velocity: Tensor  # b f c h w
     conditioning: Conditioning
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """What the references say, whatever frames are asked for."""
+
+    features: ReferenceFeatures
+    poses: PoseFeatures
+    valid: Tensor | None  # b r, bool; None: all
 
 
 class ProFashion(nn.Module):
@@ -50,12 +59,19 @@ class ProFashion(nn.Module):
 
     def condition(self, drawings: Tensor, references: References) -> Conditioning:
         """The left half of the figure: all that does not depend on the noise."""
+        return self.tell(drawings, self.read(references))
+
+    def read(self, references: References) -> Read:
+        """What no frame changes."""
         if self.config.aggregation == "single":
             references = references.first()
-        pose = self.pose_encoder(drawings)
-        shown = self.pose_encoder(references.drawings)
         features = self.reference_encoder(references)
-        prototypes = self.aggregator(pose, shown, features, references.valid)
+        return Read(features, self.pose_encoder(references.drawings), references.valid)
+
+    def tell(self, drawings: Tensor, read: Read) -> Conditioning:
+        """What each frame is told of the references; of its neighbours it sees the pose alone."""
+        pose = self.pose_encoder(drawings)
+        prototypes = self.aggregator(pose, read.poses, read.features, read.valid)
         offsets: dict[int, Tensor] = {}
         if self.keypoint_flow is not None and drawings.shape[1] > 1:  # a lone frame does not move
             offsets = self.keypoint_flow(pose)

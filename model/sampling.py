@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model.codec import Codec
 from model.diffusion import Sampler, guided, sampling_scheduler
-from model.long_video import blended, windows
+from model.long_video import blended, moved, told_in_chunks, windows
 from model.profashion import ProFashion
 from model.prototype_instantiator import Conditioning
 from model.reference_encoder import References
@@ -25,7 +25,8 @@ from mrfashion.progress import Progress, silent
 class SamplingSettings:
     """How videos are sampled; precision and device are those of the network.
 
-    On a small card lower `window` first, then `chunk`: they bound what is in memory at once.
+    On a small card `offload`, then lower `window` and `chunk`: they bound what it holds at once,
+    however long the video.
     """
 
     sampler: Sampler = "ddim"
@@ -34,7 +35,8 @@ class SamplingSettings:
     shared_noise: float = 0.0  # share of the start noise's variance that all frames have in common
     window: int = 16  # frames denoised together: the clips of stage 2
     overlap: int = 4  # frames that neighbouring windows have in common at least
-    chunk: int = 8  # pictures decoded at once
+    chunk: int = 8  # pictures decoded at once, and read at once where offloaded
+    offload: bool = False  # what frames are told, and frames, wait in main memory: slower
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("window", 1), ("chunk", 1), ("overlap", 0)):
@@ -75,18 +77,30 @@ def sample(
     settings = settings or SamplingSettings()
     _check(network, references, drawings, seeds, settings)
     config, first = network.config, next(network.parameters())
-    told = network.condition(drawings.to(first), _moved(references, first))
+    shown = _placed(references, first)
+    if settings.offload:
+        told = told_in_chunks(network, drawings, shown, settings.chunk)
+    else:
+        told = network.condition(drawings.to(first), shown)
     height, width = (side // config.codec.factor for side in drawings.shape[-2:])
     shape = (drawings.shape[1], config.codec.latent_channels, height, width)
     latents = start_noise(seeds, shape, settings.shared_noise).to(first.device)
     latents = denoised(network, latents, told, settings, progress)
-    frames = codec.decode(latents, settings.chunk).float()
+    frames = _decoded(codec, latents, settings)
     if not frames.isfinite().all():
         raise ItemError(
             "generate.not-finite",
             f"sampling in {first.dtype} left its range; sample in bfloat16 or float32",
         )
     return SampledVideos(frames.clamp(-1, 1), told.prototypes.reference_weights())
+
+
+def _decoded(codec: Codec, latents: Tensor, settings: SamplingSettings) -> Tensor:
+    """Frames b f 3 H W, float32; offloaded, in main memory."""
+    if not settings.offload:
+        return codec.decode(latents, settings.chunk).float()
+    parts = torch.split(latents, settings.chunk, dim=1)
+    return torch.cat([codec.decode(part, settings.chunk).float().cpu() for part in parts], dim=1)
 
 
 def start_noise(seeds: Sequence[int], shape: tuple[int, int, int, int], shared: float) -> Tensor:
@@ -136,7 +150,7 @@ def _velocity(
 
     The two halves run apart: without reference tokens the null costs less, and memory halves.
     """
-    noisy, told = noisy[:, some], told.frames(some)
+    noisy, told = noisy[:, some], moved(told.frames(some), noisy.device)
     if guidance == 0:
         return network.denoise(noisy, timestep, told.null()).float()
     conditional = network.denoise(noisy, timestep, told).float()
@@ -145,7 +159,7 @@ def _velocity(
     return guided(conditional, network.denoise(noisy, timestep, told.null()).float(), guidance)
 
 
-def _moved(references: References, like: Tensor) -> References:
+def _placed(references: References, like: Tensor) -> References:
     """To the network's device and precision."""
     valid = None if references.valid is None else references.valid.to(like.device)
     images, latents, drawings = (

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.long_video import blended, windows
+from model.long_video import blended, moved, told_in_chunks, windows
+from tests.tiny_networks import drawings, network, references
 
 
 @st.composite
@@ -98,3 +99,26 @@ def test_half_precision_windows_blend_in_single() -> None:
 def test_impossible_windows_are_refused(layout: tuple[int, int, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         windows(*layout)
+
+
+@torch.no_grad()
+def test_frames_told_in_chunks_are_told_the_same() -> None:
+    net, poses, shown = network(), drawings(2, 7), references(2)
+    whole, pieces = net.condition(poses, shown), told_in_chunks(net, poses, shown, chunk=3)
+    torch.testing.assert_close(pieces.pose, whole.pose)
+    for name, fine in whole.prototypes.fine.items():
+        torch.testing.assert_close(pieces.prototypes.fine[name], fine, atol=1e-5, rtol=1e-4)
+    for level, offsets in whole.offsets.items():
+        torch.testing.assert_close(pieces.offsets[level], offsets, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        pieces.prototypes.reference_weights(), whole.prototypes.reference_weights()
+    )
+
+
+@torch.no_grad()
+def test_concatenated_references_are_stored_once_for_all_frames() -> None:
+    net = network(aggregation="concat")
+    told = moved(told_in_chunks(net, drawings(1, 7), references(), 3), torch.device("cpu"))
+    for tokens in told.prototypes.fine.values():
+        assert tokens.shape[1] == 7
+        assert tokens.stride(1) == 0

@@ -256,6 +256,40 @@ def test_values_out_of_range_are_an_error_and_never_pixels() -> None:
         sampled(net)
 
 
+@pytest.mark.parametrize(
+    "changes", [{}, {"aggregation": "concat"}, {"alignment": "token-attention"}]
+)
+def test_offloading_changes_nothing(changes: dict[str, str]) -> None:
+    net, shown = network(**changes), references()
+    shown = replace(shown, valid=torch.tensor([[True, True, False]]))
+    slices = {"f": 9, "shown": shown, "window": 6, "overlap": 2, "chunk": 4}
+    whole, offloaded = (sampled(net, **slices, offload=offload) for offload in (False, True))
+    torch.testing.assert_close(offloaded.frames, whole.frames, atol=1e-5, rtol=0)
+    torch.testing.assert_close(offloaded.reference_weights, whole.reference_weights)
+
+
+def test_offloading_reads_references_once_and_frames_in_chunks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = network()
+    encoder = counted(monkeypatch, net.reference_encoder, "forward")
+    aggregator = counted(monkeypatch, net.aggregator, "forward")
+    sampled(net, f=10, chunk=4, offload=True)
+    assert len(encoder) == 1
+    with_neighbours = [call[0].latent.shape[1] for call in aggregator]
+    assert with_neighbours == [5, 6, 3]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("aggregation", ["pose-aware", "concat"])
+def test_offloading_changes_nothing_on_a_gpu(aggregation: str) -> None:
+    net, slices = network(aggregation=aggregation).cuda(), {"f": 9, "window": 6, "overlap": 2}
+    whole, offloaded = (sampled(net, **slices, offload=offload) for offload in (False, True))
+    assert whole.frames.is_cuda
+    assert not offloaded.frames.is_cuda
+    torch.testing.assert_close(offloaded.frames, whole.frames.cpu(), atol=1e-3, rtol=0)
+
+
 def test_chunks_of_the_codec_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     chunks = counted(monkeypatch, CODEC, "decode")
     frames = [sampled(network(), f=3, chunk=chunk).frames for chunk in (1, 8)]
