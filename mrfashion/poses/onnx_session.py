@@ -11,7 +11,7 @@ import importlib.util
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,11 +84,12 @@ class OnnxSession:
         self.sha256 = hashlib.sha256(data).hexdigest()
         self._session = _open(data, path, config)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
-        self._input, (batch, _, *self.size_hw) = _input(self._session, path)
+        inputs, outputs = _signature(self._session, path)
+        self._input, (batch, _, *self.size_hw) = _image_input(inputs, path)
         # None where the file leaves it open, else positive
         self.fixed_batch: int | None = batch
         self.batch = batch or config.largest_batch
-        self.output_shapes = [_shape(output.shape) for output in self._session.get_outputs()]
+        self.output_shapes = [output.shape for output in outputs]
 
     def run(self, batch: NDArray[np.float32]) -> list[NDArray[Any]]:
         """n 3 h w, n >= 1 => each output, n ...; in the network's own batch size where it has one.
@@ -142,79 +143,114 @@ def _open(data: bytes, path: Path, config: OnnxConfig) -> Any:
         import onnxruntime
     except ImportError:
         raise MissingRequirement(INSTALL) from None
-    device, asked = _device(config, onnxruntime.get_available_providers())
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised
-    options.intra_op_num_threads = config.threads
-    # Idle threads of one session would spin against the other's: 102 ms a frame instead of 31.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.load_model_format", "ONNX")
+    device = _device(config, onnxruntime.get_available_providers())
+    why = "ONNX Runtime offers it, but could not load it"
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=_providers(device))
+        session = _start(data, device, config.threads)
     except _runtime_errors() as error:
-        raise _refusal(path, f"is no network ONNX Runtime can open: {_first_line(error)}") from None
-    session.disable_fallback()
-    _check_device(device, asked, session.get_providers(), config)
+        why = _first_line(error)
+        session = None
+    if session is None:  # is it the device, or the file?
+        try:
+            session = _start(data, "cpu", config.threads)
+        except _runtime_errors() as error:
+            text = f"is no network ONNX Runtime can open: {_first_line(error)}"
+            raise _refusal(path, text) from None
+    if device != "cpu" and session.get_providers()[0] != _provider(device):
+        _without(device, why, config)
     return session
 
 
-def _device(config: OnnxConfig, offered: list[str]) -> tuple[str, bool]:
-    """The device to try, and whether it was asked for by name."""
+def _start(data: bytes, device: str, threads: int) -> Any:
+    """A session that neither prints nor changes its device by itself when that fails."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised
+    options.intra_op_num_threads = threads
+    # Idle threads of one session would spin against the other's: 102 ms a frame instead of 31.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    session = onnxruntime.InferenceSession(
+        data,
+        options,
+        providers=_providers(device),
+        enable_fallback=0,
+        read_config_from_model=0,
+    )
+    session._model_bytes = None  # it would keep the whole file in memory
+    return session
+
+
+def _device(config: OnnxConfig, offered: list[str]) -> str:
+    """The device to try."""
     if config.device == "auto":
-        return ("cuda" if PROVIDERS["cuda"] in offered else "cpu"), False
-    kind = config.device.partition(":")[0]
-    if PROVIDERS[kind] not in offered:
-        _missing_device(config, f"this ONNX Runtime offers {', '.join(offered)}")
-        return "cpu", False
-    return config.device, True
+        return "cuda" if PROVIDERS["cuda"] in offered else "cpu"
+    if _provider(config.device) in offered:
+        return config.device
+    _without(config.device, f"this ONNX Runtime offers {', '.join(offered)}", config)
+    return "cpu"
+
+
+def _provider(device: str) -> str:
+    return PROVIDERS[device.partition(":")[0]]
 
 
 def _providers(device: str) -> list[Any]:
-    kind, _, index = device.partition(":")
-    if kind == "cpu":
+    if device == "cpu":
         return [PROVIDERS["cpu"]]
-    return [(PROVIDERS[kind], {"device_id": index} if index else {}), PROVIDERS["cpu"]]
+    index = device.partition(":")[2]
+    return [(_provider(device), {"device_id": index} if index else {}), PROVIDERS["cpu"]]
 
 
-def _check_device(device: str, asked: bool, found: list[str], config: OnnxConfig) -> None:
-    if found[0] == PROVIDERS[device.partition(":")[0]]:
+def _without(device: str, why: str, config: OnnxConfig) -> None:
+    """A warning that networks run on the CPU; the error, where the device was asked for."""
+    if config.device == "auto" or config.allow_fallback:
+        logger.warning("networks run on the CPU, not on %s: %s", device, why)
         return
-    if asked:
-        _missing_device(config, f"ONNX Runtime could not start it and took {found[0]}")
-    else:
-        logger.warning("%s could not be started; networks run on %s", device, found[0])
-
-
-def _missing_device(config: OnnxConfig, why: str) -> None:
-    """The error, or where the CPU is allowed instead, a warning."""
-    if config.allow_fallback:
-        logger.warning("%s was asked for, networks run on the CPU: %s", config.device, why)
-        return
-    mend = MENDS[config.device.partition(":")[0]]
     raise MissingRequirement(
-        f"device {config.device!r} is not there: {why}. {mend}; or choose device 'cpu' or 'auto', "
-        "or set allow_fallback"
+        f"device {device!r} is not there: {why}. {MENDS[device.partition(':')[0]]}; or choose "
+        "device 'cpu' or 'auto', or set allow_fallback"
     )
 
 
-def _input(session: Any, path: Path) -> tuple[str, list[int | None]]:
-    """Name and shape of the one input."""
-    inputs = session.get_inputs()
-    shape = _shape(inputs[0].shape) if inputs else []
-    images = len(shape) == 4 and shape[1] == 3 and inputs[0].type == "tensor(float)"
-    if len(inputs) != 1 or not images:
-        found = ", ".join(f"{i.type} {_shape(i.shape)}" for i in inputs) or "none"
-        raise _refusal(path, f"has the inputs {found}; one of float32 [n, 3, h, w] is needed")
-    batch, _, *size = shape
-    if (batch or 1) > MAX_BATCH or any((side or 1) > MAX_SIDE_PX for side in size):
-        raise _refusal(
-            path, f"wants images {shape}; allowed: {MAX_BATCH} of {MAX_SIDE_PX} x {MAX_SIDE_PX} px"
+class _Value(NamedTuple):
+    """An input or output as the file declares it; sizes it leaves open are None."""
+
+    name: str
+    type: str
+    shape: list[int | None]
+
+
+def _signature(session: Any, path: Path) -> tuple[list[_Value], list[_Value]]:
+    try:
+        inputs, outputs = (
+            [_Value(value.name, value.type, _shape(value.shape)) for value in values]
+            for values in (session.get_inputs(), session.get_outputs())
         )
-    return str(inputs[0].name), shape
+    except UnicodeDecodeError as error:
+        raise _refusal(path, f"names its inputs or outputs in no text ({error})") from None
+    return inputs, outputs
+
+
+def _image_input(inputs: list[_Value], path: Path) -> tuple[str, list[int | None]]:
+    """Name and shape of the one input."""
+    fits = [
+        i for i in inputs if i.type == "tensor(float)" and len(i.shape) == 4 and i.shape[1] == 3
+    ]
+    if len(inputs) != 1 or not fits:
+        found = ", ".join(f"{i.type} {i.shape}" for i in inputs) or "none"
+        raise _refusal(path, f"has the inputs {found}; one of float32 [n, 3, h, w] is needed")
+    batch, _, *size = fits[0].shape
+    if (batch or 1) > MAX_BATCH or any((side or 1) > MAX_SIDE_PX for side in size):
+        text = (
+            f"wants images {fits[0].shape}; allowed: up to {MAX_BATCH}, sides of {MAX_SIDE_PX} px"
+        )
+        raise _refusal(path, text)
+    return fits[0].name, fits[0].shape
 
 
 def _shape(declared: list[Any]) -> list[int | None]:
-    """Sizes as the file declares them; None for those it leaves open."""
     return [size if isinstance(size, int) and size > 0 else None for size in declared]
 
 
@@ -234,8 +270,11 @@ def _first_line(error: Exception) -> str:
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises; its exceptions share no base class of their own."""
+    """What ONNX Runtime raises: exceptions without a base class of their own, and Python's.
+
+    ValueError, because a message that quotes a damaged name cannot be decoded.
+    """
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     own = [value for value in vars(state).values() if isinstance(value, type)]
-    return (*(t for t in own if issubclass(t, Exception)), RuntimeError, MemoryError)
+    return (*(t for t in own if issubclass(t, Exception)), RuntimeError, ValueError, MemoryError)

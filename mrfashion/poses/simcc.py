@@ -101,7 +101,8 @@ def decode(simcc_x: Floats, simcc_y: Floats, rule: ScoreRule) -> tuple[NDArray[n
     """n k bins each => the greatest bins n k 2, x then y, and scores n k; 0 where not finite."""
     bins = np.stack([simcc_x.argmax(-1), simcc_y.argmax(-1)], -1).astype(np.float64)
     x, y = simcc_x.max(-1), simcc_y.max(-1)
-    scores = np.minimum(x, y) if rule == "min" else (x + y) * x.dtype.type(0.5)
+    with np.errstate(invalid="ignore", over="ignore"):
+        scores = np.minimum(x, y) if rule == "min" else (x + y) * x.dtype.type(0.5)
     return bins, np.where(np.isfinite(scores) & (scores > 0), scores, 0).astype(np.float32)
 
 

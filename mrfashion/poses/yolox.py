@@ -94,12 +94,13 @@ class PersonDetector:
         if raw.ndim != 2 or len(raw) != len(cells) or raw.shape[1] < 6:
             raise self.session.refusal(f"answers with {outputs[0].shape}; {len(cells)} cells asked")
         last = 6 if self.config.classes == "person" else raw.shape[1]
-        scores = raw[:, 4:5] * raw[:, 5:last]
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is left out below
+            scores = raw[:, 4:5] * raw[:, 5:last]
         found = []
         for column in scores.T:
             likely = np.flatnonzero(column > self.config.score_threshold)
             boxes = _boxes(raw[likely], cells[likely]) / np.float32(ratio)
-            sound = np.isfinite(boxes).all(1)
+            sound = np.isfinite(boxes).all(1) & np.isfinite(column[likely])
             boxes, score = boxes[sound], column[likely][sound]
             kept = suppress(boxes, score, self.config.nms_threshold)
             found.append((boxes[kept], score[kept]))
@@ -143,10 +144,10 @@ def grid(size_hw: tuple[int, int]) -> Floats:
 def _boxes(raw: Floats, cells: Floats) -> Floats:
     """n 5+ and n 3 => n 4, xyxy in the network's pixels."""
     stride = cells[:, 2:]
-    centre = (raw[:, :2] + cells[:, :2]) * stride
-    with np.errstate(over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        centre = (raw[:, :2] + cells[:, :2]) * stride
         half = np.exp(raw[:, 2:4]) * stride / np.float32(2)
-    return np.concatenate([centre - half, centre + half], axis=1)
+        return np.concatenate([centre - half, centre + half], axis=1)
 
 
 def suppress(boxes: Floats, scores: Floats, threshold: float) -> NDArray[np.intp]:
