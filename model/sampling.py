@@ -15,6 +15,7 @@ from model.codec import Codec
 from model.diffusion import Sampler, guided, sampling_scheduler
 from model.long_video import blended, moved, told_in_chunks, windows
 from model.profashion import ProFashion
+from model.prototype_aggregator import Prototypes
 from model.prototype_instantiator import Conditioning
 from model.reference_encoder import References
 from mrfashion.errors import ItemError
@@ -36,6 +37,7 @@ class SamplingSettings:
     window: int = 16  # frames denoised together: the clips of stage 2
     overlap: int = 4  # frames that neighbouring windows have in common at least
     chunk: int = 8  # pictures decoded at once, and read at once where offloaded
+    guide_at_once: bool = False  # both halves of guidance in one pass: more memory, fewer launches
     offload: bool = False  # what frames are told, and frames, wait in main memory: slower
 
     def __post_init__(self) -> None:
@@ -133,7 +135,7 @@ def denoised(
     dtype = next(network.parameters()).dtype
     for timestep in progress(steps, "sample", len(steps)):
         noisy = latents.to(dtype)
-        velocity = partial(_velocity, network, noisy, timestep, told, settings.guidance)
+        velocity = partial(_velocity, network, noisy, timestep, told, settings)
         latents = scheduler.step(blended(velocity, parts), timestep, latents, return_dict=False)[0]
     return latents
 
@@ -143,20 +145,44 @@ def _velocity(
     noisy: Tensor,
     timestep: int,
     told: Conditioning,
-    guidance: float,
+    settings: SamplingSettings,
     some: slice,
 ) -> Tensor:
     """Guided velocity of a window, float32.
 
-    The two halves run apart: without reference tokens the null costs less, and memory halves.
+    Apart, the null half costs less than the other: it reads no reference tokens.
     """
     noisy, told = noisy[:, some], moved(told.frames(some), noisy.device)
-    if guidance == 0:
+    if settings.guidance == 0:
         return network.denoise(noisy, timestep, told.null()).float()
-    conditional = network.denoise(noisy, timestep, told).float()
-    if guidance == 1:
-        return conditional
-    return guided(conditional, network.denoise(noisy, timestep, told.null()).float(), guidance)
+    if settings.guidance == 1:
+        return network.denoise(noisy, timestep, told).float()
+    if settings.guide_at_once:
+        both = network.denoise(torch.cat([noisy, noisy]), timestep, with_null(told))
+        conditional, null = both.float().chunk(2)
+    else:
+        conditional, null = (
+            network.denoise(noisy, timestep, half).float() for half in (told, told.null())
+        )
+    return guided(conditional, null, settings.guidance)
+
+
+def with_null(told: Conditioning) -> Conditioning:
+    """A batch twice as large: those told, then the null of each, which masks keep apart."""
+    prototypes = told.prototypes
+    valid, tokens_valid = prototypes.fine_valid, prototypes.tokens_valid
+    if valid is None:
+        valid = torch.ones(len(told.pose), 1, dtype=torch.bool, device=told.pose.device)
+    if tokens_valid is not None:  # many tokens of zeros are read as one
+        tokens_valid = torch.cat([tokens_valid, torch.ones_like(tokens_valid)])
+    doubled = Prototypes(
+        {name: torch.cat([x, torch.zeros_like(x)]) for name, x in prototypes.fine.items()},
+        torch.cat([prototypes.tokens, torch.zeros_like(prototypes.tokens)]),
+        torch.cat([valid, torch.zeros_like(valid)]),
+        tokens_valid,
+    )
+    offsets = {level: torch.cat([x, x]) for level, x in told.offsets.items()}
+    return Conditioning(torch.cat([told.pose, told.pose]), doubled, offsets)
 
 
 def _placed(references: References, like: Tensor) -> References:

@@ -173,6 +173,22 @@ def test_guidance_weighs_the_null_pass_and_one_skips_it(monkeypatch: pytest.Monk
     torch.testing.assert_close(told.pose, pose)
 
 
+@pytest.mark.parametrize("aggregation", ["pose-aware", "concat"])
+def test_both_halves_of_guidance_at_once_are_the_same(
+    aggregation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, shown = network(aggregation=aggregation), references(2)
+    velocities = counted(monkeypatch, net, "denoise")
+    for valid in (None, torch.tensor([[True] * 3, [True, False, False]])):
+        given = replace(shown, valid=valid)
+        apart, together = (
+            sampled(net, seeds=(1, 2), shown=given, guidance=3.0, guide_at_once=at_once).frames
+            for at_once in (False, True)
+        )
+        torch.testing.assert_close(together, apart, atol=1e-5, rtol=0)
+    assert [len(call[0]) for call in velocities] == 2 * [2, 2, 2, 2, 4, 4]
+
+
 def test_guidance_moves_away_from_the_null(monkeypatch: pytest.MonkeyPatch) -> None:
     net = network()
     null, plain, strong = (
