@@ -159,5 +159,5 @@ class NetworkConfig:
 
 
 def load_network_config(path_or_preset: str | Path) -> NetworkConfig:
-    """A TOML file or a preset: sd15, small, tiny. ConfigError where it is wrong."""
+    """A TOML file or a preset in model/configs. ConfigError where it is wrong."""
     return load_config(NetworkConfig, path_or_preset, "model.configs")
