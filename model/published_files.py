@@ -38,6 +38,9 @@ UNREADABLE = (
     LookupError,
     TypeError,
     AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
 )
 
 
