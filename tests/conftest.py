@@ -6,6 +6,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+# A worker a core: threads of torch and OpenBLAS beside them only fight. Read when they are loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
