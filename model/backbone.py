@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from model.config import NetworkConfig
@@ -32,19 +31,6 @@ class PosedConv(nn.Conv2d):
         return super().forward(latents) + pose
 
 
-class FrameNorm(nn.GroupNorm):
-    """Group norm of each frame by itself, as AnimateDiff trained its motion modules.
-
-    diffusers normalises over all frames together, which changes what published weights compute
-    and makes a frame depend on how long its window is.
-    """
-
-    def forward(self, video: Tensor) -> Tensor:
-        """b c f h w => the same."""
-        frames: Tensor = super().forward(rearrange(video, "b c f h w -> (b f) c h w"))
-        return rearrange(frames, "(b f) c h w -> b c f h w", b=len(video))
-
-
 class Remember(nn.Module):
     """Stands where the reference encoder's last self-attention stood: keeps what it would read."""
 
@@ -60,7 +46,9 @@ class Remember(nn.Module):
 
 def motion_unet(config: NetworkConfig) -> UNetMotionModel:
     """The denoiser. New motion modules are residuals of zero, as in AnimateDiff."""
-    from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D, UNetMotionModel
+    from diffusers.models.unets.unet_motion_model import UNetMotionModel
+
+    from model.motion import MotionModule
 
     shape = config.unet
     unet = UNetMotionModel(
@@ -74,9 +62,9 @@ def motion_unet(config: NetworkConfig) -> UNetMotionModel:
     )
     plain = unet.conv_in
     unet.conv_in = PosedConv(plain.in_channels, plain.out_channels, plain.kernel_size, padding=1)
+    MotionModule.adopt(unet)
     for module in unet.modules():
-        if isinstance(module, AnimateDiffTransformer3D):
-            module.norm = FrameNorm(module.norm.num_groups, module.in_channels, eps=1e-6)
+        if isinstance(module, MotionModule):
             zero(module.proj_out)
     return unet
 

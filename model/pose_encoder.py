@@ -55,6 +55,10 @@ class PoseEncoder(nn.Module):
         super().__init__()
         widths, channels = config.pose.channels, config.unet.channels[0]
         self.guider = ControlNetConditioningEmbedding(channels, 3, widths)
+        for layer in (self.guider.conv_in, *self.guider.blocks):
+            # torch's own start halves what thin lines on black say, layer by layer, to nothing.
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
         self.pyramid = PosePyramid(config) if config.reads_pose_maps else None
 
     def forward(self, drawings: Tensor) -> PoseFeatures:

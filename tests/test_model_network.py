@@ -12,10 +12,10 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.models.unets.unet_motion_model import UNetMotionModel
 from torch import Tensor
 
-from model.backbone import FrameNorm
 from model.config import Aggregation
 from model.diffusion import ddim_scheduler, velocity_loss
 from model.keypoint_flow import flow_loss
+from model.motion import FrameNorm
 from model.profashion import ProFashion
 from model.reference_encoder import References
 from tests.tiny_networks import (
@@ -182,6 +182,19 @@ def test_motion_modules_normalise_each_frame_by_itself() -> None:
         [torch.nn.functional.group_norm(video[:, :, i], 4) for i in range(3)], dim=2
     )
     torch.testing.assert_close(norm(video), expected)
+
+
+@torch.no_grad()
+def test_a_lone_frame_has_no_motion() -> None:
+    net = network(flow="off")
+    told = net.condition(drawings(f=1), references())
+    before = net.denoise(latents(f=1), 500, told)
+    for name, parameter in net.named_parameters():
+        if net.part_of(name) == "motion":
+            parameter.normal_()
+    assert torch.equal(net.denoise(latents(f=1), 500, told), before)
+    both = net.condition(drawings(f=2), references())
+    assert not torch.allclose(net.denoise(latents(f=2), 500, both)[:, :1], before, atol=1e-3)
 
 
 def loss_of(net: ProFashion, f: int) -> Tensor:
