@@ -24,6 +24,9 @@ MEASUREMENTS = {
     "luma": ("Brightness", "mean luma, 0 to 255"),
     "change": ("Change", "mean luma difference between frames"),
     "frozen": ("Frozen", "share of frames that equal the one before"),
+    "turned_deg": ("Turned", "greatest angle between two ways the body faces, degrees"),
+    "view_gap_deg": ("View gap", "widest arc that the clip does not show, degrees"),
+    "view_sectors": ("View sectors", "sectors of 45 degrees that the clip shows, of 8"),
 }
 
 
