@@ -116,8 +116,9 @@ def _scores(metric: Metric, values: Values, context: ClipContext) -> Iterable[St
         of_region = values[region]
         if len(of_region) != len(context.views):
             raise AssertionError(f"{metric.spec.name} has {len(of_region)} of {len(context.views)}")
+        place = metric.spec.metric_id(region), region
         by_stratum = {
-            stratum: _stratum(metric, region, stratum, [of_region[f] for f in frames], context)
+            stratum: _stratum(metric, place, stratum, [of_region[f] for f in frames], context)
             for stratum, frames in frames_by_stratum(context.views).items()
         }
         yield from by_stratum.values()
@@ -136,12 +137,12 @@ def frames_by_stratum(views: Sequence[str | None]) -> dict[str, list[int]]:
 
 def _stratum(
     metric: Metric,
-    region: str,
+    place: tuple[str, str],  # metric id and region
     stratum: str,
     found: Sequence[Value],
     context: ClipContext,
 ) -> StratumScore:
-    spec = metric.spec
+    spec, (metric_id, region) = metric.spec, place
     values = [value for value in found if isinstance(value, int | float)]
     reasons = [value for value in found if isinstance(value, str)]
     infinite = [value for value in values if math.isinf(value)]
@@ -151,7 +152,7 @@ def _stratum(
     if any(math.isnan(value) for value in values) or (infinite and spec.cap is None):
         raise ItemError("score.not_finite", f"{spec.name} gave a value that is no number")
     return StratumScore(
-        metric_id=spec.metric_id(region),
+        metric_id=metric_id,
         metric=spec.name,
         region=region,
         stratum=stratum,

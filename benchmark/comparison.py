@@ -15,9 +15,8 @@ from benchmark.clip_scores import ALL, STRATA
 from benchmark.paired_tests import PairedTest, holm, paired_test
 from benchmark.protocol import Task, load_task, task_differences
 from benchmark.results import SCORES, Score
+from benchmark.scoring import SCORES_FILE
 from mrfashion.errors import InputRefused, UnknownNameError
-
-SCORES_FILE = "scores.parquet"
 
 
 @dataclass(frozen=True)

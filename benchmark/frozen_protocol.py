@@ -137,6 +137,12 @@ def load_protocol(path: Path) -> Protocol:
     return protocol
 
 
+def protocol_of(runs: Path) -> Protocol | None:
+    """The protocol that a run folder was asked, if it was one."""
+    path = runs / PROTOCOL_FILE
+    return load_protocol(path) if path.exists() else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Stored:
     """A protocol's file without its definitions, which are free-form."""

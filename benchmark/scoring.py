@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.clip_scores import ALL, StratumScore, score_clip
-from benchmark.frozen_protocol import PROTOCOL_FILE, load_protocol
+from benchmark.frozen_protocol import definitions_of, protocol_of
 from benchmark.metrics import BUNDLES, METRICS
 from benchmark.metrics.spec import Metric
 from benchmark.protocol import Task, load_task, open_dataset
@@ -103,9 +103,11 @@ def score(
         with one_thread_a_worker(any(m.spec.weights for m in run.able)):
             _work(run, journal, due, workers or os.cpu_count() or 1, progress)
         rows, failed = _rows(run, journal, generations, videos, refused)
-        defined = {m.spec.metric_id(r): m.spec.defined(r) for m in chosen for r in m.spec.regions}
+        defined = definitions_of(chosen)
         SCORES.write(root / SCORES_FILE, rows, task_hash=task.task_hash, metrics=defined)
-    fresh = sum(_fresh(video, due) and video.name not in failed for video in videos.values())
+    measured = {video.keys[metric.spec.name] for video, lacks in due for metric in lacks}
+    now = [video for video in videos.values() if not measured.isdisjoint(video.keys.values())]
+    fresh = sum(video.name not in failed for video in now)
     missing = sum(g.status != "ok" for g in generations)
     return Summary(
         task_hash=task.task_hash,
@@ -136,8 +138,8 @@ def _moved(task: Task, dataset_root: str | Path | None) -> Task:
 
 def _chosen(root: Path, names: Sequence[str] | None) -> tuple[Metric, ...]:
     """The metrics asked for, else those of the folder's protocol, else the default ones."""
-    if not names and (root / PROTOCOL_FILE).exists():
-        return load_protocol(root / PROTOCOL_FILE).metrics
+    if not names and (protocol := protocol_of(root)):
+        return protocol.metrics
     for name in names or ():
         if name not in METRICS and name not in BUNDLES:
             raise UnknownNameError("metric or bundle", name, [*METRICS, *BUNDLES])
@@ -148,6 +150,7 @@ def _chosen(root: Path, names: Sequence[str] | None) -> tuple[Metric, ...]:
 def _videos(run: Run, generations: Sequence[Generation]) -> tuple[dict[str, Video], dict[str, str]]:
     """Videos to score by name, and why others cannot be. Equal videos of a sample share keys."""
     videos, refused, digests = {}, {}, {}
+    ids = {m.spec.name: [m.spec.metric_id(region) for region in m.spec.regions] for m in run.able}
     for generation in generations:
         if generation.status != "ok":
             continue
@@ -159,13 +162,10 @@ def _videos(run: Run, generations: Sequence[Generation]) -> tuple[dict[str, Vide
             refused[Video(generation, {}).name] = str(error)
             continue
         seen = [SCORING_VERSION, generation.video_sha256, digests[sample_id]]
-        video = Video(generation, {m.spec.name: _key(m, seen) for m in run.able})
+        keys = {name: content_hash([*seen, of_metric]) for name, of_metric in ids.items()}
+        video = Video(generation, keys)
         videos[video.name] = video
     return videos, refused
-
-
-def _key(metric: Metric, seen: list[Any]) -> str:
-    return content_hash([*seen, [metric.spec.metric_id(region) for region in metric.spec.regions]])
 
 
 def _due(run: Run, videos: dict[str, Video], journal: Journal) -> list[tuple[Video, list[Metric]]]:
@@ -183,11 +183,6 @@ def _due(run: Run, videos: dict[str, Video], journal: Journal) -> list[tuple[Vid
             due.append((video, lacks))
     # Sample by sample, as what is known of a target's frames is kept for the next entrant.
     return sorted(due, key=lambda entry: entry[0].generation.sample_id)
-
-
-def _fresh(video: Video, due: list[tuple[Video, list[Metric]]]) -> bool:
-    keys = {entry.keys[metric.spec.name] for entry, lacks in due for metric in lacks}
-    return not keys.isdisjoint(video.keys.values())
 
 
 def _work(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.frozen_protocol import PROTOCOL_FILE, Protocol, load_protocol, save_protocol
+from benchmark.frozen_protocol import PROTOCOL_FILE, Protocol, protocol_of, save_protocol
 from benchmark.protocol import Task, load_task, open_dataset
 from benchmark.results import GENERATIONS, SCORES
 from benchmark.study.ratings import RATINGS_FILE
@@ -70,7 +70,7 @@ def report(
     generations = GENERATIONS.read(files["generations"])
     results = read_results(SCORES.read(files["scores"]), generations, task.task_hash)
     sources = {path.name: sha256_file(path) for path in files.values()}
-    frozen = load_protocol(root / PROTOCOL_FILE) if (root / PROTOCOL_FILE).exists() else None
+    frozen = protocol_of(root)
     board = build_board(results, title, _protocol(task, frozen), sources)
     if study_root is not None:
         study = read_study(Path(study_root), task.task_hash)
