@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.clip_scores import ALL, STRATA
+from benchmark.metrics.spec import unlike
 from benchmark.paired_tests import PairedTest, holm, paired_test
 from benchmark.protocol import Task, load_task, task_differences
 from benchmark.results import SCORES, Score
@@ -130,7 +131,7 @@ def _refuse_other_definitions(one: Scored, other: Scored, metrics: Sequence[str]
     for definition in theirs.values():
         known = mine.get((definition["name"], definition["region"][0]))
         if known is not None and known != definition:
-            what = "; ".join(f"{n}: {a!r} and {b!r}" for n, a, b in _unlike(known, definition))
+            what = "; ".join(f"{n}: {a!r} and {b!r}" for n, a, b in unlike(known, definition))
             raise InputRefused(
                 f"{one.root} and {other.root} define {definition['name']} differently, so its "
                 f"scores do not compare: {what}. Score one of them again with this release"
@@ -144,17 +145,6 @@ def _refuse_other_definitions(one: Scored, other: Scored, metrics: Sequence[str]
 
 def _wanted(name: str, asked: Sequence[str] | None) -> bool:
     return not asked or name in asked
-
-
-def _unlike(one: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Differing lines of two definitions: name, value in each."""
-    for name in sorted({*one, *other} - {"definition"}):
-        if one.get(name) != other.get(name):
-            yield name, one.get(name), other.get(name)
-    first, second = one["definition"], other["definition"]
-    for line in sorted({*first, *second}):
-        if first.get(line) != second.get(line):
-            yield line, first.get(line), second.get(line)
 
 
 def _by_entrant(

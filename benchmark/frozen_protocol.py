@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.metrics import METRICS
-from benchmark.metrics.spec import Metric
+from benchmark.metrics.spec import Metric, unlike
 from benchmark.protocol import Task, TaskOptions, make_task, task_samples
 from mrfashion.artefacts import content_hash, read_object, write_json
 from mrfashion.config import from_dict, load_config, to_dict
@@ -162,9 +162,15 @@ class _Stored:
 
 
 def _are_definitions(values: Any) -> bool:
-    return isinstance(values, dict) and all(
-        isinstance(v, dict) and isinstance(v.get("name"), str) for v in values.values()
-    )
+    return isinstance(values, dict) and all(map(_is_definition, values.values()))
+
+
+def _is_definition(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        return False
+    region, lines = value.get("region"), value.get("definition")
+    place = isinstance(region, list) and len(region) == 2 and isinstance(region[0], str)
+    return place and isinstance(lines, dict)
 
 
 def _differences(frozen: dict[str, Any], here: dict[str, Any]) -> list[str]:
@@ -173,6 +179,6 @@ def _differences(frozen: dict[str, Any], here: dict[str, Any]) -> list[str]:
     found = []
     for defined in (frozen[metric_id] for metric_id in frozen if metric_id not in here):
         known = by_place.get((defined["name"], defined["region"][0]), {})
-        lines = sorted(name for name in defined if defined[name] != known.get(name))
+        lines = [name for name, _, _ in unlike(defined, known)]
         found.append(f"{defined['name']}/{defined['region'][0]} ({', '.join(lines)})")
     return found

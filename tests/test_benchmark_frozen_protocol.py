@@ -110,6 +110,8 @@ def test_another_definition_is_refused_by_the_line_that_differs(
         ({"samples_hash": "0"}, "hash is not that of its values"),
         ({"definitions": []}, "defines no metrics"),
         ({"definitions": {"x": {"name": 3}}}, "defines no metrics"),
+        ({"definitions": {"x": {"name": "l1", "region": []}}}, "defines no metrics"),
+        ({"definitions": {"x": {"name": "l1", "region": ["a", "b"]}}}, "defines no metrics"),
         ({"task": {"sise": [3, 3]}}, "did you mean size"),
         ({"schema_version": 99}, "no protocol of version 1"),
     ],

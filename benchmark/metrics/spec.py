@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -54,6 +54,17 @@ class MetricSpec:
     def metric_id(self, region: str) -> str:
         """ "<metric>/<region>@<version>#<definition hash>"; another definition, another id."""
         return f"{self.name}/{region}@{self.version}#{content_hash(self.defined(region))[:12]}"
+
+
+def unlike(one: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Lines in which two definitions, as `defined` gives them, differ: name, value in each."""
+    for name in sorted({*one, *other} - {"definition"}):
+        if one.get(name) != other.get(name):
+            yield name, one.get(name), other.get(name)
+    first, second = one.get("definition", {}), other.get("definition", {})
+    for line in sorted({*first, *second}):
+        if first.get(line) != second.get(line):
+            yield line, first.get(line), second.get(line)
 
 
 @dataclass(frozen=True, eq=False)
