@@ -1,11 +1,11 @@
-"""`mrfashion generate` and `mrfashion generators`."""
+"""`mrfashion generate`."""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,16 +13,11 @@ from mrfashion.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from benchmark.runner import Summary
-    from mrfashion.generation import Generator
 
 
 def mount(app: typer.Typer) -> None:
-    """Add this file's commands."""
+    """Register `generate`."""
     app.command("generate")(generate_command)
-    generators = typer.Typer(help="Methods that can be measured.", no_args_is_help=True)
-    generators.command("list")(list_command)
-    generators.command("inspect")(inspect_command)
-    app.add_typer(generators, name="generators")
 
 
 def generate_command(
@@ -84,51 +79,6 @@ def generate_command(
     print(json.dumps(summary.to_json(), indent=2) if as_json else _summary_text(summary))
     if summary.failed:
         raise typer.Exit(ExitCode.SOME_FAILED)
-
-
-def list_command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Every generator by name, and whether it can run here."""
-    from benchmark.entrants import ENTRANTS, entrant_names
-
-    # Another package's generator loads only when it is named, so here it is a name alone.
-    rows = [
-        _described(name) if name in ENTRANTS else {"name": name, "summary": "of another package"}
-        for name in entrant_names()
-    ]
-    if as_json:
-        print(json.dumps(rows, indent=2))
-        return
-    for row in rows:
-        state = "not loaded" if "kind" not in row else "missing" if row["missing"] else "ready"
-        print(f"{row['name']:<16} {row.get('kind', ''):<8} {state:<10} {row['summary']}")
-
-
-def inspect_command(
-    name: Annotated[str, typer.Argument(help="Name, as `generators list` shows it.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """What a generator is, accepts, loads and lacks."""
-    described = _described(name)
-    if as_json:
-        print(json.dumps(described, indent=2))
-        return
-    for key, value in described.items():
-        print(f"{key:<16} {value if isinstance(value, str) else json.dumps(value)}")
-
-
-def _described(name: str) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from benchmark.entrants import entrant_identity, make_entrant
-
-    generator: Generator = make_entrant(name)
-    return {
-        **asdict(generator.info),
-        "settings": entrant_identity(generator)["settings"],
-        "missing": generator.check(),
-    }
 
 
 def _summary_text(summary: Summary) -> str:

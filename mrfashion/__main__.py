@@ -17,6 +17,7 @@ from mrfashion.errors import ExitCode, MRFashionError
 def build_app() -> typer.Typer:
     """The whole command tree; importing the command files imports nothing heavy."""
     from benchmark.commands import mount as mount_benchmark
+    from benchmark.generator_commands import mount as mount_generators
     from benchmark.protocol_commands import mount as mount_protocol
     from benchmark.score_command import mount as mount_score
     from benchmark.study_commands import mount as mount_study
@@ -58,6 +59,7 @@ def build_app() -> typer.Typer:
         mount_pose,
         mount_weights,
         mount_benchmark,
+        mount_generators,
         mount_protocol,
         mount_score,
         mount_study,

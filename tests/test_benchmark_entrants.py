@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from benchmark import entrants
 from benchmark.attempts import attempt
-from benchmark.commands import mount
 from benchmark.entrants import ENTRANTS, entrant_identity, entrant_names, make_entrant
+from benchmark.generator_commands import mount
 from benchmark.protocol import TaskOptions, make_task, task_samples
 from benchmark.reduction import reduce_references
 from benchmark.requests import build_request, request_digest
