@@ -7,7 +7,7 @@ never drawn skeletons (each method draws its own), and never sees the target vid
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,6 +126,7 @@ class GeneratorInfo:
     frame_step: int = 1  # frame count must be frame_step * n + frame_offset
     frame_offset: int = 0
     max_frames: int | None = None
+    overlap: int | None = None  # of windows that cut a request beyond max_frames; None: refused
     inputs: tuple[str, ...] = ("references", "keypoints")
     weights: tuple[WeightFile, ...] = ()
     weights_licence: str | None = None
@@ -152,6 +153,19 @@ class Generator(Protocol):
 
     def generate(self, request: Request) -> Result:
         """Answer one request; Unsupported where it cannot."""
+        ...
+
+
+@runtime_checkable
+class Rehearsable(Protocol):
+    """A learned generator that also runs on random weights: for checks and speed, never a row."""
+
+    def rehearsal(self, *, real_size: bool = False) -> Generator:
+        """The same code under the same name on random weights of a fixed seed, from no file.
+
+        Tiny (a request of 5 frames at 64x48 takes a second or two on one core), or of the true
+        architecture.
+        """
         ...
 
 
