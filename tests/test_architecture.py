@@ -21,6 +21,7 @@ ALLOWED = {
 }
 COMPOSITION_ROOT = "mrfashion/__main__.py"  # may import forward, inside functions
 ENTRANTS = "benchmark/entrants.py"  # alone knows model and baselines by name
+SCRIPTS = "benchmark/perf/"  # run, never imported: they name what they time
 
 
 def source_files(package: str) -> list[Path]:
@@ -41,12 +42,15 @@ def imports(tree: ast.AST, inside: bool = False) -> Iterator[tuple[str, bool]]:
 def offences(name: str, text: str) -> list[str]:
     """Imports of a file that its place does not allow."""
     package = name.split("/")[0]
-    allowed = ALLOWED[package] | ({"model", "baselines"} if name == ENTRANTS else set())
+    knows = name == ENTRANTS or name.startswith(SCRIPTS)
+    allowed = ALLOWED[package] | ({"model", "baselines"} if knows else set())
     found = []
     for module, inside in imports(ast.parse(text)):
         top = module.split(".")[0]
         if package == "leaderboard" and top == "torch":
             found.append(f"{name} imports {module}; the leaderboard reads rows")
+        if module.startswith("benchmark.perf") and not name.startswith(SCRIPTS):
+            found.append(f"{name} imports {module}, a script")
         if top not in ALLOWED or top == package or top in allowed:
             continue
         if not (name == COMPOSITION_ROOT and inside):
@@ -80,6 +84,8 @@ def test_imports_point_one_way(package: str) -> None:
         ("benchmark/x.py", "try:\n    import model.codec\nexcept ImportError:\n    pass"),
         ("benchmark/x.py", "from baselines import BASELINES"),
         ("benchmark/entrants.py", "import leaderboard"),
+        ("benchmark/perf/x.py", "import leaderboard"),
+        ("benchmark/x.py", "from benchmark.perf.profashion import training"),
         ("leaderboard/x.py", "def f():\n    import torch.nn"),
         ("leaderboard/x.py", "from model import config"),
     ],
@@ -93,6 +99,7 @@ def test_a_forbidden_import_is_found(name: str, text: str) -> None:
     [
         ("mrfashion/__main__.py", "def f():\n    from leaderboard.commands import mount"),
         ("benchmark/entrants.py", "from baselines import BASELINES\nimport model.generator"),
+        ("benchmark/perf/x.py", "from model.profashion import ProFashion"),
         ("leaderboard/x.py", "from benchmark.results import SCORES"),
         ("model/x.py", "import torch\nfrom mrfashion.generation import Request"),
         ("model/x.py", "import modelling, torch.model"),
