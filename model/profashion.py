@@ -51,15 +51,26 @@ class ProFashion(nn.Module):
         self.instantiator = PrototypeInstantiator(config)
 
     def forward(
-        self, latents: Tensor, timestep: Tensor | int, drawings: Tensor, references: References
+        self,
+        latents: Tensor,
+        timestep: Tensor | int,
+        drawings: Tensor,
+        references: References,
+        apart: bool = False,
     ) -> Prediction:
-        """Noisy latents b f c h w at timesteps b, told poses b f 3 H W and references."""
-        conditioning = self.condition(drawings, references)
+        """Noisy latents b f c h w at timesteps b, told poses b f 3 H W and references.
+
+        Frames that stand `apart` are pictures without neighbours: stage 1 trains many a person,
+        whose references are read once. Latents are then (b f) 1 c h w at timesteps (b f).
+        """
+        conditioning = self.condition(drawings, references, apart)
         return Prediction(self.denoise(latents, timestep, conditioning), conditioning)
 
-    def condition(self, drawings: Tensor, references: References) -> Conditioning:
+    def condition(
+        self, drawings: Tensor, references: References, apart: bool = False
+    ) -> Conditioning:
         """The left half of the figure: all that does not depend on the noise."""
-        return self.tell(drawings, self.read(references))
+        return self.tell(drawings, self.read(references), apart)
 
     def read(self, references: References) -> Read:
         """What no frame changes."""
@@ -68,10 +79,12 @@ class ProFashion(nn.Module):
         features = self.reference_encoder(references)
         return Read(features, self.pose_encoder(references.drawings), references.valid)
 
-    def tell(self, drawings: Tensor, read: Read) -> Conditioning:
+    def tell(self, drawings: Tensor, read: Read, apart: bool = False) -> Conditioning:
         """What each frame is told of the references; of its neighbours it sees the pose alone."""
         pose = self.pose_encoder(drawings)
         prototypes = self.aggregator(pose, read.poses, read.features, read.valid)
+        if apart:
+            return Conditioning(pose.latent, prototypes, {}).apart()
         offsets: dict[int, Tensor] = {}
         if self.keypoint_flow is not None and drawings.shape[1] > 1:  # a lone frame does not move
             offsets = self.keypoint_flow(pose)

@@ -38,6 +38,19 @@ class Prototypes:
         tokens = self.tokens[:, some]
         return replace(self, fine=fine, tokens=tokens, weights=local, global_weights=whole)
 
+    def apart(self) -> Prototypes:
+        """Those of (b f) clips of one frame each."""
+        frames, valid, whole = self.tokens.shape[1], self.fine_valid, self.global_weights
+        tokens_valid = self.tokens_valid
+        return Prototypes(
+            {name: _apart(tokens) for name, tokens in self.fine.items()},
+            _apart(self.tokens),
+            None if valid is None else valid.repeat_interleave(frames, dim=0),
+            None if tokens_valid is None else tokens_valid.repeat_interleave(frames, dim=0),
+            self.weights and {level: _apart(weights) for level, weights in self.weights.items()},
+            None if whole is None else _apart(whole),
+        )
+
     def reference_weights(self) -> Tensor | None:
         """b f r, rows sum to 1: the mean over the places of all levels; None: concatenated."""
         if not self.weights:
@@ -208,6 +221,10 @@ def concatenated(features: ReferenceFeatures, valid: Tensor | None, frames: int)
     tokens = repeat(zeroed, "b r n d -> b f (r n) d", f=frames)
     # Without any reference all tokens are the null's zeros, which attention reads as one.
     return Prototypes(fine, tokens, valid, valid | ~valid.any(dim=1, keepdim=True))
+
+
+def _apart(of_frames: Tensor) -> Tensor:
+    return rearrange(of_frames, "b f ... -> (b f) 1 ...")
 
 
 def _tokens(maps: Tensor) -> Tensor:

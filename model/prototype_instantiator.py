@@ -34,6 +34,11 @@ class Conditioning:
         prototypes = self.prototypes.frames(some)
         return Conditioning(self.pose[:, some], prototypes, offsets)
 
+    def apart(self) -> Conditioning:
+        """That of (b f) clips of one frame each, which has no neighbour to flow from."""
+        pose = rearrange(self.pose, "b f c h w -> (b f) 1 c h w")
+        return Conditioning(pose, self.prototypes.apart(), {})
+
 
 class PrototypeInstantiator(nn.Module):
     """A stock motion U-Net whose attention processors read prototypes and follow the flow."""

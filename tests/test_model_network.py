@@ -269,3 +269,18 @@ def test_bfloat16_weights_answer_nearly_the_same(aggregation: str) -> None:
         rough = net.bfloat16()(latents().bfloat16(), 500, drawings().bfloat16(), half).velocity
     assert rough.dtype is torch.bfloat16
     assert (rough.float() - exact).square().mean() < 0.01 * exact.square().mean()
+
+
+@pytest.mark.parametrize(("aggregation", "alignment"), MIXES)
+@torch.no_grad()
+def test_frames_apart_equal_frames_alone(aggregation: str, alignment: str) -> None:
+    net, poses = network(aggregation=aggregation, alignment=alignment), drawings(2, 3)
+    valid = torch.tensor([[True, True, False], [True, False, False]])
+    shown, times = picked(references(b=2), [0, 1, 2], valid), torch.arange(100, 700, 100)
+    noisy = latents(2, 3)
+    whole = net(noisy.reshape(6, 1, *noisy.shape[2:]), times, poses, shown, apart=True)
+    assert not whole.conditioning.offsets
+    for f in range(3):
+        alone = net(noisy[:, f : f + 1], times[[f, 3 + f]], poses[:, f : f + 1], shown)
+        together = whole.velocity[[f, 3 + f]]
+        torch.testing.assert_close(together, alone.velocity, atol=1e-5, rtol=0)
