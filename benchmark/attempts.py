@@ -35,7 +35,7 @@ def attempt(generator: Generator, request: Request, device: str) -> Answer:
     fitted = fit(request, generator.info)
     _reset_peak(device)
     started = time.perf_counter()
-    raw = generator.generate(fitted.request)
+    raw = [generator.generate(window) for window in fitted.requests]
     seconds = time.perf_counter() - started
     peak = _peak(device)
     result = unfit(raw, fitted)

@@ -123,15 +123,37 @@ class GeneratorInfo:
     per_frame_copy: bool = False  # copies chosen per frame stand in their own section
     size_multiple: int = 1  # height and width must be multiples of this
     fixed_sizes: tuple[tuple[int, int], ...] = ()  # h, w; empty: any
-    frame_step: int = 1  # frame count must be frame_step * n + frame_offset
-    frame_offset: int = 0
-    max_frames: int | None = None
+    frame_step: int = 1  # frame count must be frame_step * n + frame_offset, n from 0
+    frame_offset: int = 0  # so this is also the least
+    max_frames: int | None = None  # None: any, or the method has a rule of its own
     overlap: int | None = None  # of windows that cut a request beyond max_frames; None: refused
     inputs: tuple[str, ...] = ("references", "keypoints")
     weights: tuple[WeightFile, ...] = ()
     weights_licence: str | None = None
     deterministic: bool = True
     citation: str | None = None
+
+    def __post_init__(self) -> None:
+        """ValueError for numbers that no request could meet."""
+        least = {"max_references": 1, "size_multiple": 1, "frame_step": 1, "frame_offset": 0}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed: {low} or more")
+        if any(side < 1 for size in self.fixed_sizes for side in size):
+            raise ValueError(f"fixed_sizes are {self.fixed_sizes}; sides are 1 or more")
+        window = self.window
+        if window is not None and window < 1:
+            raise ValueError(f"max_frames is {self.max_frames}, less than the least count")
+        if self.overlap is not None and not 0 <= self.overlap < (window or 0):
+            raise ValueError(f"overlap is {self.overlap} of windows of {window}; allowed: less")
+
+    @property
+    def window(self) -> int | None:
+        """The greatest accepted frame count."""
+        if self.max_frames is None:
+            return None
+        step, offset = self.frame_step, self.frame_offset
+        return (self.max_frames - offset) // step * step + offset
 
 
 class Generator(Protocol):

@@ -7,6 +7,7 @@ that every method sees as an object.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,8 +80,8 @@ def centre(source: Size, canvas: Size) -> Placement:
     return Placement(source, canvas, top, left, *source)
 
 
-def resized(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """h w 3 => another size: by area when it shrinks, bicubic when it grows."""
+def resized(image: NDArray[Any], size: Size) -> NDArray[Any]:
+    """h w 3, uint8 or float => another size: by area when it shrinks, bicubic when it grows."""
     if image.shape[:2] == size:
         return image
     import cv2
@@ -88,7 +89,7 @@ def resized(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     smaller = size[0] * size[1] < image.shape[0] * image.shape[1]
     method = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     resized = cv2.resize(image, (size[1], size[0]), interpolation=method)
-    return np.asarray(resized, np.uint8)
+    return np.asarray(resized, image.dtype)
 
 
 def _span(start: int, length: int, scale: float, room: int) -> tuple[int, int]:

@@ -55,10 +55,10 @@ def echo(asked: Request, frames: np.ndarray | None = None) -> Result:
 def test_a_request_that_suits_the_generator_stays_as_it_is() -> None:
     asked = request()
     fitted = fit(asked, INFO)
-    assert np.array_equal(fitted.request.keypoints, asked.keypoints, equal_nan=True)
-    assert np.array_equal(fitted.request.references[0].image, asked.references[0].image)
+    assert np.array_equal(fitted.requests[0].keypoints, asked.keypoints, equal_nan=True)
+    assert np.array_equal(fitted.requests[0].references[0].image, asked.references[0].image)
     result = echo(asked)
-    assert np.array_equal(unfit(result, fitted).frames, result.frames)
+    assert np.array_equal(unfit([result], fitted).frames, result.frames)
 
 
 @given(SIZES, st.integers(1, 16), st.integers(1, 9), st.integers(1, 6), st.integers(0, 3))
@@ -69,12 +69,12 @@ def test_padding_comes_back_to_the_bit(
     info = replace(INFO, size_multiple=multiple, frame_step=step, frame_offset=offset)
     asked = request(size, frames)
     fitted = fit(asked, info)
-    work = fitted.request
+    work = fitted.requests[0]
     assert all(side % multiple == 0 for side in work.size)
     assert (work.frames - offset) % step == 0
     assert work.frames >= frames
     copied = np.repeat(work.references[0].image[None], work.frames, axis=0)
-    back = unfit(echo(work, copied), fitted)
+    back = unfit([echo(work, copied)], fitted)
     back.check(asked)
     assert (back.frames == asked.references[0].image).all()
 
@@ -90,9 +90,9 @@ def test_any_size_comes_back_in_the_asked_shape(
     info = replace(INFO, fixed_sizes=tuple(fixed))
     asked = request(size, 2, reference_size=reference_size, frame_size=frame_size)
     fitted = fit(asked, info)
-    assert fitted.request.size in fixed
-    assert all(r.image.shape[:2] == fitted.request.size for r in fitted.request.references)
-    unfit(echo(fitted.request), fitted).check(asked)
+    assert fitted.requests[0].size in fixed
+    assert all(r.image.shape[:2] == fitted.requests[0].size for r in fitted.requests[0].references)
+    unfit([echo(fitted.requests[0])], fitted).check(asked)
 
 
 @given(SIZES, SIZES)
@@ -126,12 +126,12 @@ def test_keypoints_of_another_frame_size_reach_the_working_canvas() -> None:
     asked = request((64, 48), 1, frame_size=(32, 24))
     asked.keypoints[0, 0] = (11.5, 15.5, 0.5)  # the centre of 32x24
     fitted = fit(asked, replace(INFO, size_multiple=32))
-    assert fitted.request.keypoints[0, 0].tolist() == pytest.approx([31.5, 31.5, 0.5])
-    assert fitted.request.frame_size == fitted.request.size == (64, 64)
+    assert fitted.requests[0].keypoints[0, 0].tolist() == pytest.approx([31.5, 31.5, 0.5])
+    assert fitted.requests[0].frame_size == fitted.requests[0].size == (64, 64)
 
 
 def test_missing_keypoints_stay_missing() -> None:
-    moved = fit(request((30, 20)), replace(INFO, fixed_sizes=((64, 64),))).request.keypoints
+    moved = fit(request((30, 20)), replace(INFO, fixed_sizes=((64, 64),))).requests[0].keypoints
     assert np.isnan(moved[:, 100, :2]).all()
     assert (moved[:, 100, 2] == 0).all()
     assert np.isfinite(moved[:, :100]).all()
@@ -139,7 +139,7 @@ def test_missing_keypoints_stay_missing() -> None:
 
 def test_added_frames_hold_the_last_pose() -> None:
     asked = request(frames=6)
-    work = fit(asked, replace(INFO, frame_step=4, frame_offset=1)).request
+    work = fit(asked, replace(INFO, frame_step=4, frame_offset=1)).requests[0]
     assert work.frames == 9
     assert np.array_equal(work.keypoints[6:], asked.keypoints[[5, 5, 5]], equal_nan=True)
     assert work.yaw_deg[6:].tolist() == [asked.yaw_deg[5]] * 3
@@ -152,13 +152,13 @@ def test_bars_repeat_the_edge() -> None:
 
 def test_the_fixed_size_nearest_in_aspect_wins() -> None:
     info = replace(INFO, fixed_sizes=((512, 512), (768, 512), (1024, 576)))
-    assert fit(request((60, 40)), info).request.size == (768, 512)
-    assert fit(request((32, 32)), info).request.size == (512, 512)
+    assert fit(request((60, 40)), info).requests[0].size == (768, 512)
+    assert fit(request((32, 32)), info).requests[0].size == (512, 512)
 
 
 def test_more_frames_than_the_generator_makes_are_refused() -> None:
     info = replace(INFO, max_frames=8, frame_step=4, frame_offset=1)
-    assert fit(request(frames=5), info).request.frames == 5
+    assert fit(request(frames=5), info).requests[0].frames == 5
     with pytest.raises(Unsupported, match=r"at most 8 frames; asked: 7 \(9 with padding\)"):
         fit(request(frames=7), info)
 
@@ -171,7 +171,7 @@ def test_more_references_than_the_generator_takes_are_refused() -> None:
 def test_what_was_done_is_recorded_as_json() -> None:
     asked = request((30, 20), 6)
     fitted = fit(asked, replace(INFO, size_multiple=16, frame_step=4))
-    effective = unfit(echo(fitted.request), fitted).effective
+    effective = unfit([echo(fitted.requests[0])], fitted).effective
     assert json.loads(json.dumps(effective)) == {
         "a": 1,
         "fit": {
@@ -190,13 +190,13 @@ def test_an_answer_of_the_wrong_size_is_not_cropped_into_a_right_one() -> None:
     fitted = fit(request((30, 20)), INFO)
     larger = np.zeros((5, 60, 40, 3), np.uint8)
     with pytest.raises(ItemError, match=r"generate\.invalid"):
-        unfit(echo(fitted.request, larger), fitted)
+        unfit([echo(fitted.requests[0], larger)], fitted)
 
 
 def test_weights_are_trimmed_with_the_frames() -> None:
     asked = request(frames=6, yaws=(0.0, 90.0))
     fitted = fit(asked, replace(INFO, frame_step=8))
-    weights = unfit(echo(fitted.request), fitted).reference_weights
+    weights = unfit([echo(fitted.requests[0])], fitted).reference_weights
     assert weights is not None
     assert weights.shape == (6, 2)
 
@@ -204,5 +204,5 @@ def test_weights_are_trimmed_with_the_frames() -> None:
 def test_still_gives_back_its_reference_through_a_multiple() -> None:
     asked = request((30, 20), 3)
     fitted = fit(asked, replace(Still.info, size_multiple=16))
-    frames = unfit(Still().generate(fitted.request), fitted).frames
+    frames = unfit([Still().generate(fitted.requests[0])], fitted).frames
     assert (frames == asked.references[0].image).all()
