@@ -1,19 +1,36 @@
-"""The kinds of source. To add one: a file here with `read`, and a line in SOURCES."""
+"""The kinds of source. To add one: a file here with `read`, and a line in SOURCES.
+
+They are imported when asked for: the turntable also renders where no table can be written.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mrfashion.errors import InputRefused, UnknownNameError
-from mrfashion.sources.folder import FolderSource
-from mrfashion.sources.source import SourceReader
-from mrfashion.sources.turntable.clips import TurntableConfig
-from mrfashion.sources.turntable.source import TurntableSource
+
+if TYPE_CHECKING:
+    from mrfashion.sources.source import SourceReader
+    from mrfashion.sources.turntable.clips import TurntableConfig
+
+
+def _folder(argument: str, _: TurntableConfig) -> SourceReader:
+    from mrfashion.sources.folder import FolderSource
+
+    return FolderSource(Path(argument))
+
+
+def _turntable(_: str, turntable: TurntableConfig) -> SourceReader:
+    from mrfashion.sources.turntable.source import TurntableSource
+
+    return TurntableSource(turntable)
+
 
 SOURCES: dict[str, Callable[[str, TurntableConfig], SourceReader]] = {
-    "folder": lambda argument, turntable: FolderSource(Path(argument)),
-    "turntable": lambda argument, turntable: TurntableSource(turntable),
+    "folder": _folder,
+    "turntable": _turntable,
 }
 
 
@@ -26,7 +43,7 @@ def open_source(text: str, turntable: TurntableConfig) -> SourceReader:
     if kind in SOURCES:
         return SOURCES[kind](argument, turntable)
     if Path(text).exists():
-        return FolderSource(Path(text))
+        return _folder(text, turntable)
     if "/" in text or "." in text:
         raise InputRefused(f"{text} does not exist; name a folder of videos, or one video")
     raise UnknownNameError("source", text, SOURCES)
