@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from model.config import NetworkConfig
-from model.profashion import ProFashion
 from mrfashion.artefacts import atomic_path, canonical_json
 from mrfashion.config import from_dict, to_dict
 from mrfashion.errors import ConfigError, InputRefused
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from model.profashion import ProFashion
 
 FORMAT = "mrfashion-profashion-1"
 SHOWN = 5  # names an error lists
@@ -46,7 +49,10 @@ def load_network(path: Path) -> ProFashion:
     InputRefused where the file is not such a checkpoint, or a name or a shape is not what its
     own configuration says.
     """
+    import torch
     from safetensors.torch import load_file
+
+    from model.profashion import ProFashion
 
     config, shapes = read_header(path)
     with torch.device("meta"):  # takes no memory: a file cannot ask for more than it brings
@@ -63,7 +69,7 @@ def read_header(path: Path) -> tuple[NetworkConfig, Shapes]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             header = file.metadata() or {}
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from model.config import DiffusionConfig
+from model.sampling_settings import Sampler
 
 if TYPE_CHECKING:
     from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
 MAX_WEIGHT = 5.0  # gamma of min-SNR weighting (Hang et al. 2023, arXiv 2303.09556)
-Sampler = Literal["ddim", "dpm-solver++"]
 
 
 def ddim_scheduler(config: DiffusionConfig) -> DDIMScheduler:

@@ -9,13 +9,13 @@ import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from mrfashion.artefacts import inside
 from mrfashion.errors import ConfigError, InputRefused, MissingRequirement
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_BYTES = 16 << 30  # the largest of these files hold 3.4 GB
 MAX_CONFIG_BYTES = 1 << 20
@@ -120,6 +120,8 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _pickled(path: Path) -> Any:
+    import torch  # here: finding files needs none of it
+
     try:
         archive = zipfile.is_zipfile(path)  # else of torch before 1.6, which cannot be mapped
         if archive:
@@ -136,6 +138,8 @@ def _pickled(path: Path) -> Any:
 
 def _unwrapped(path: Path, held: Any) -> dict[str, Tensor]:
     """Without the training state and the `module.` that some authors leave around the tensors."""
+    from torch import Tensor
+
     if isinstance(held, Mapping) and isinstance(held.get("state_dict"), Mapping):
         held = held["state_dict"]
     if not isinstance(held, Mapping) or not all(isinstance(name, str) for name in held):

@@ -12,44 +12,15 @@ import torch
 from torch import Tensor
 
 from model.codec import Codec
-from model.diffusion import Sampler, guided, sampling_scheduler
+from model.diffusion import guided, sampling_scheduler
 from model.long_video import blended, moved, told_in_chunks, windows
 from model.profashion import ProFashion
 from model.prototype_aggregator import Prototypes
 from model.prototype_instantiator import Conditioning
 from model.reference_encoder import References
+from model.sampling_settings import SamplingSettings as SamplingSettings
 from mrfashion.errors import ItemError
 from mrfashion.progress import Progress, silent
-
-
-@dataclass(frozen=True, slots=True)
-class SamplingSettings:
-    """How videos are sampled; precision and device are those of the network.
-
-    On a small card `offload`, then lower `window` and `chunk`: they bound what it holds at once,
-    however long the video.
-    """
-
-    sampler: Sampler = "ddim"
-    steps: int = 35
-    guidance: float = 2.0  # Our choice: MimicMotion's; 1 is without, at half the time
-    shared_noise: float = 0.0  # share of the start noise's variance that all frames have in common
-    window: int = 16  # frames denoised together: the clips of stage 2
-    overlap: int = 4  # frames that neighbouring windows have in common at least
-    chunk: int = 8  # pictures decoded at once, and read at once where offloaded
-    guide_at_once: bool = False  # both halves of guidance in one pass: more memory, fewer launches
-    offload: bool = False  # what frames are told, and frames, wait in main memory: slower
-
-    def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("window", 1), ("chunk", 1), ("overlap", 0)):
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"{name} is {value}; allowed: at least {least}")
-        if self.overlap >= self.window:
-            raise ValueError(f"overlap is {self.overlap}; allowed: less than window {self.window}")
-        if not 0 <= self.shared_noise <= 1:
-            raise ValueError(f"shared_noise is {self.shared_noise}; allowed: 0 to 1")
-        if not (math.isfinite(self.guidance) and self.guidance >= 0):
-            raise ValueError(f"guidance is {self.guidance}; allowed: 0 or more, 1 for none")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

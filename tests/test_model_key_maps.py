@@ -26,10 +26,8 @@ from model.key_maps import (
     places,
 )
 from model.profashion import ProFashion
-from model.published import (
-    TWINS,
-    load_twin,
-)
+from model.published import load_twin
+from model.published_parts import TWINS
 from mrfashion.errors import (
     InputRefused,
 )

@@ -22,16 +22,11 @@ from model.key_maps import (
     POSITION_IDS,
     animatediff_name,
 )
-from model.published import (
-    TWINS,
-    Sources,
-    load_autoencoder,
-    load_stable_diffusion,
-    load_twin,
-    published_sampling,
-)
+from model.published import load_autoencoder, load_stable_diffusion, load_twin
 from model.published_files import read_weights
+from model.published_parts import TWINS, Sources
 from model.reference_encoder import References
+from model.sampling_settings import published_sampling
 from mrfashion.errors import (
     ConfigError,
     InputRefused,

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from model.codec import build_codec
 from model.config import DiffusionConfig
-from model.diffusion import Sampler, ddim_scheduler, sampling_scheduler
+from model.diffusion import ddim_scheduler, sampling_scheduler
 from model.profashion import ProFashion
 from model.reference_encoder import References
-from model.sampling import SampledVideos, SamplingSettings, sample, start_noise
+from model.sampling import SampledVideos, sample, start_noise
+from model.sampling_settings import Sampler, SamplingSettings
 from mrfashion.errors import ItemError
 from tests.tiny_networks import H, W, drawings, network, picked, references, tiny
 
