@@ -6,6 +6,7 @@ never drawn skeletons (each method draws its own), and never sees the target vid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -175,6 +176,15 @@ class Generator(Protocol):
 
     def generate(self, request: Request) -> Result:
         """Answer one request; Unsupported where it cannot."""
+        ...
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """A generator that makes several videos in one call."""
+
+    def generate_batch(self, requests: Sequence[Request]) -> list[Result]:
+        """One result a request, in order; all requests have one size and one frame count."""
         ...
 
 
