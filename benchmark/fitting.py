@@ -19,7 +19,7 @@ from benchmark.windows import Windows, blended, cut
 from mrfashion.generation import GeneratorInfo, Reference, Request, Result, Unsupported
 from mrfashion.letterbox import Placement, Size, centre, move, paint, place, resized
 
-FITTING_VERSION = 1  # raised whenever the same request would be fitted to other pixels
+FITTING_VERSION = 2  # raised whenever the same request would be fitted to other pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +68,9 @@ def fit(request: Request, info: GeneratorInfo) -> Fitted:
     size = _work_size(request.size, info)
     # Bars round the whole frame when only a multiple is needed: resampling would cost detail.
     placement = place(request.size, size) if info.fixed_sizes else centre(request.size, size)
-    driving = place(request.frame_size, request.size).then(placement)
-    keypoints = move(request.keypoints, driving)
+    # In two exact steps: one box for both would be rounded to whole working pixels.
+    asked = move(request.keypoints, place(request.frame_size, request.size))
+    keypoints = move(asked, placement)
     references = tuple(_placed(r, request.size, placement) for r in request.references)
     requests = []
     for start in windows.starts:

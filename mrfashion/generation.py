@@ -143,7 +143,7 @@ class GeneratorInfo:
         if any(side < 1 for size in self.fixed_sizes for side in size):
             raise ValueError(f"fixed_sizes are {self.fixed_sizes}; sides are 1 or more")
         window = self.window
-        if window is not None and window < 1:
+        if window is not None and window < max(1, self.frame_offset):
             raise ValueError(f"max_frames is {self.max_frames}, less than the least count")
         if self.overlap is not None and not 0 <= self.overlap < (window or 0):
             raise ValueError(f"overlap is {self.overlap} of windows of {window}; allowed: less")

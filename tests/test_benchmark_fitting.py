@@ -175,7 +175,7 @@ def test_what_was_done_is_recorded_as_json() -> None:
     assert json.loads(json.dumps(effective)) == {
         "a": 1,
         "fit": {
-            "version": 1,
+            "version": 2,
             "asked_size": [30, 20],
             "work_size": [32, 32],
             "box_top_left_height_width": [1, 6, 30, 20],
