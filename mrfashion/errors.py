@@ -9,13 +9,18 @@ MRFashionError
 |-- MissingRequirement      a package or a weight file is not there        exit 5
 |-- HashMismatch            bytes are not the ones that were promised      exit 6
 `-- ItemError               one item of a batch failed; it becomes a row, the batch goes on
+    `-- OutOfMemory         a generator ran out of memory at this item
 """
 
 from __future__ import annotations
 
 import difflib
+import os
+import re
 from collections.abc import Iterable
 from enum import IntEnum
+
+MAX_TEXT = 500  # characters of an item's error
 
 
 class ExitCode(IntEnum):
@@ -93,3 +98,17 @@ class ItemError(MRFashionError):
         self.code = code
         self.text = text
         self.retryable = retryable
+
+
+class OutOfMemory(ItemError):
+    """A generator ran out of memory at this item; fewer at once, or a smaller one, may fit."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("generate.out-of-memory", text, retryable=True)
+
+
+def without_places(text: str) -> str:
+    """The text of an item error without the folders of absolute paths, addresses and our pid."""
+    text = re.sub(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+", "", text)
+    text = re.sub(r"0x[0-9a-fA-F]{6,}", "0x...", text)
+    return re.sub(rf"\b{os.getpid()}\b", "PID", text)[:MAX_TEXT]

@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 from baselines.still import Still
 from benchmark import entrants
-from benchmark.attempts import without_places
 from benchmark.commands import mount
 from benchmark.protocol import TaskOptions
 from benchmark.results import GENERATIONS, Generation
@@ -25,6 +24,7 @@ from mrfashion.errors import (
     ConfigError,
     MissingRequirement,
     MRFashionError,
+    without_places,
 )
 from mrfashion.generation import Request, Result, Unsupported
 
