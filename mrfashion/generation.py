@@ -157,6 +157,14 @@ class GeneratorInfo:
         return (self.max_frames - offset) // step * step + offset
 
 
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Which reference feeds which frame, and where in it."""
+
+    reference_weights: NDArray[np.float32]  # f r, rows sum to 1: those of the Result
+    maps: dict[int, NDArray[np.float32]]  # f r h w, over r they sum to 1; by pixels to a place
+
+
 class Generator(Protocol):
     """Interface of every entrant; implementations inherit nothing."""
 
@@ -185,6 +193,15 @@ class Batched(Protocol):
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Result]:
         """One result a request, in order; all requests have one size and one frame count."""
+        ...
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A generator that weighs references place by place, and can show it without generating."""
+
+    def explain(self, request: Request) -> Explanation:
+        """For a request as `generate` takes it; Unsupported where nothing is weighed."""
         ...
 
 
