@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from mrfashion.errors import InputRefused, ItemError
-from mrfashion.generation import KEYPOINTS, Frames
+from mrfashion.generation import KEYPOINTS
 from mrfashion.letterbox import letterbox, move, place
 from mrfashion.manifest import Dataset
+from mrfashion.pixels import to_network, to_uint8
 from mrfashion.sampler import Draw, EpochSampler
 from mrfashion.tables import Clip, ReferenceCandidate
 
@@ -53,23 +54,6 @@ class Plan:
     clip_id: str
     target_frames: tuple[int, ...]
     references: tuple[ReferenceCandidate, ...]
-
-
-def to_network(frames: Frames) -> Tensor:
-    """... h w c, uint8 => ... c h w, float32 in [-1, 1]."""
-    if frames.dtype != np.uint8:
-        raise ValueError(f"frames are {frames.dtype}; uint8 is needed")
-    channels_first = torch.from_numpy(np.ascontiguousarray(np.moveaxis(frames, -1, -3)))
-    return channels_first.to(torch.float32) / 127.5 - 1.0
-
-
-def to_uint8(images: Tensor) -> Frames:
-    """... c h w, float in [-1, 1] => ... h w c, uint8; half goes to even, beyond is clipped."""
-    if not torch.isfinite(images).all():
-        raise ValueError("images hold NaN or infinity, which no pixel value stands for")
-    levels = ((images.detach().to(torch.float32) + 1.0) * 127.5).round().clamp(0, 255)
-    pixels: Frames = levels.to(torch.uint8).movedim(-3, -1).contiguous().cpu().numpy()
-    return pixels
 
 
 class ClipDataset(TorchDataset[Item]):

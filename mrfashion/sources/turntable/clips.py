@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # a config must load without torch, so rendering imports insi
     from mrfashion.sources.turntable.pose import Clip
     from mrfashion.sources.turntable.renderer import Recording
 
+VERSION = 1  # of the renderer: raised whenever equal plans would give other pixels
 MOTIONS = ("turn", "walk", "walk_turn", "pose")  # motion.py knows how each moves
 
 
@@ -75,23 +76,24 @@ def _share(*words: object) -> float:
 
 def clip_plan(config: TurntableConfig) -> list[ClipPlan]:
     """All clips of a release, group by group."""
-    plans = []
-    for g in range(config.groups):
-        group = f"g{g:04d}"
-        turn = _seed(config.seed, group, "motions") % len(config.motions)
-        for c in range(config.clips_per_group):
-            plans.append(
-                ClipPlan(
-                    name=f"{group}_c{c}",
-                    garment_group=group,
-                    identity_seed=_seed(config.seed, group, "identity"),
-                    motion_seed=_seed(config.seed, group, c, "motion"),
-                    motion=config.motions[(turn + c) % len(config.motions)],
-                    lettering=_share(config.seed, group, "lettering") < config.lettering,
-                    loose_hem=_share(config.seed, group, "hem") < config.loose_hem,
-                )
-            )
-    return plans
+    return [plan for g in range(config.groups) for plan in group_plan(config, f"g{g:04d}")]
+
+
+def group_plan(config: TurntableConfig, group: str) -> list[ClipPlan]:
+    """The clips of one garment group; its name and the config's seed decide who is filmed."""
+    turn = _seed(config.seed, group, "motions") % len(config.motions)
+    return [
+        ClipPlan(
+            name=f"{group}_c{c}",
+            garment_group=group,
+            identity_seed=_seed(config.seed, group, "identity"),
+            motion_seed=_seed(config.seed, group, c, "motion"),
+            motion=config.motions[(turn + c) % len(config.motions)],
+            lettering=_share(config.seed, group, "lettering") < config.lettering,
+            loose_hem=_share(config.seed, group, "hem") < config.loose_hem,
+        )
+        for c in range(config.clips_per_group)
+    ]
 
 
 def stage_clip(plan: ClipPlan, config: TurntableConfig) -> Clip:

@@ -13,11 +13,10 @@ from mrfashion.media import write_clip
 from mrfashion.poses.sidecar import Sidecar, read_sidecar, sidecar_path, write_sidecar
 from mrfashion.progress import Progress
 from mrfashion.sources.source import Source
-from mrfashion.sources.turntable.clips import ClipPlan, TurntableConfig, clip_plan
+from mrfashion.sources.turntable.clips import VERSION, ClipPlan, TurntableConfig, clip_plan
 from mrfashion.tables import Reject
 
 LICENCE = "CC0-1.0"  # nobody's picture: drawn by a program from a seed
-VERSION = 1  # of the renderer: raised whenever equal plans would give other pixels
 
 
 @dataclass(frozen=True)
