@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines import BASELINES
+from model.generators import GENERATORS
 from mrfashion.artefacts import canonical_json
 from mrfashion.config import from_dict, load_config
 from mrfashion.errors import ConfigError, MissingRequirement, UnknownNameError
@@ -27,7 +28,7 @@ from mrfashion.generation import Generator
 ENTRY_POINTS = "mrfashion.generators"  # where other packages add theirs; loaded only when named
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")  # it becomes a folder's name
 
-ENTRANTS: dict[str, Callable[..., Generator]] = {**BASELINES}
+ENTRANTS: dict[str, Callable[..., Generator]] = {**BASELINES, **GENERATORS}
 
 
 @dataclass(frozen=True, slots=True)
