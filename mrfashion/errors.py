@@ -8,6 +8,7 @@ MRFashionError
 |   `-- SchemaError         a table of another version or with other columns
 |-- MissingRequirement      a package or a weight file is not there        exit 5
 |-- HashMismatch            bytes are not the ones that were promised      exit 6
+|-- Diverged                training reached a loss that is no number      exit 1
 `-- ItemError               one item of a batch failed; it becomes a row, the batch goes on
     `-- OutOfMemory         a generator ran out of memory at this item
 """
@@ -82,6 +83,13 @@ class HashMismatch(MRFashionError):
     """Bytes are not the ones that were promised."""
 
     exit_code = ExitCode.MISMATCH
+
+
+class Diverged(MRFashionError):
+    """Training reached a loss or a gradient that is no number; the last checkpoint is from before.
+
+    It exits as unexpected: going on would meet the same.
+    """
 
 
 class ItemError(MRFashionError):
