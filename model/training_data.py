@@ -47,7 +47,8 @@ class TrainingData(Protocol):
     def validation(self) -> Iterator[TrainingBatch]:
         """Held-out clips of consecutive frames, the same ones each time and in every process.
 
-        All of a sample's references are valid, front and back first; the last batch may be small.
+        The number of references is fixed and they cover the views, front and back first; the
+        last batch may be small.
         """
         ...
 
@@ -134,9 +135,10 @@ class DatasetData:
     references: tuple[int, int] = (1, 5)  # least and most of a sample
     stride: int = 1  # between consecutive frames
     workers: int = 2  # processes that decode ahead; 0: the training waits for each batch
+    validation_samples: int = 32  # at most: the first by id
 
     def __post_init__(self) -> None:
-        _check_least(self, {"stride": 1, "workers": 0})
+        _check_least(self, {"stride": 1, "workers": 0, "validation_samples": 1})
         _check_references(self.references)
         if min(self.size) < 8:
             raise ValueError(f"size is {self.size}; give (height, width) of at least 8 each")

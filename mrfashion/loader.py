@@ -59,9 +59,10 @@ class Plan:
 class ClipDataset(TorchDataset[Item]):
     """Random windows of the clips of a split; index it with a `Draw`, or an int for epoch 0.
 
+    `consecutive=False` takes any different frames of the clip instead of a window.
     `references` is the least and the most references of an item: a random number between is
     drawn, fewer where a clip has fewer. They come from the other clips of the garment group, and
-    where it has none, from the clip itself, away from the window. `size` (h, w) letterboxes;
+    where it has none, from the clip itself, away from the frames. `size` (h, w) letterboxes;
     None leaves each clip its own size, to which its references are letterboxed.
     """
 
@@ -73,14 +74,15 @@ class ClipDataset(TorchDataset[Item]):
         stride: int = 1,
         references: tuple[int, int] = (1, 4),
         size: tuple[int, int] | None = None,
+        consecutive: bool = True,
     ) -> None:
         if min(frames, stride, references[0]) < 1 or references[0] > references[1]:
             raise ValueError(
                 f"frames {frames}, stride {stride}, references {references}; needed: at least 1 "
                 "each, and the least number of references first"
             )
-        self.dataset, self.frames, self.stride = dataset, frames, stride
-        self.references, self.size = references, size
+        self.dataset, self.frames, self.stride = dataset, frames, stride if consecutive else 1
+        self.references, self.size, self.consecutive = references, size, consecutive
         self.clips = [clip for clip in dataset.clips.values() if clip.split == split]
         if not self.clips:
             splits = sorted({clip.split for clip in dataset.clips.values()})
@@ -98,6 +100,8 @@ class ClipDataset(TorchDataset[Item]):
             raise IndexError(f"index {draw.index}; the split has {len(self)} clips")
         clip, starts = self.clips[draw.index], self._starts[draw.index]
         rng = np.random.default_rng([draw.seed, draw.epoch, draw.index])
+        if not self.consecutive:
+            return self._scattered(clip, rng)
         start = int(starts[rng.integers(len(starts))])
         pool = self._allowed(clip, start)
         count = min(len(pool), int(rng.integers(self.references[0], self.references[1] + 1)))
@@ -106,19 +110,7 @@ class ClipDataset(TorchDataset[Item]):
         return Plan(clip.clip_id, window, picked)
 
     def __getitem__(self, draw: Draw | int) -> Item:
-        plan = self.plan(draw)
-        clip = self.dataset.clip(plan.clip_id)
-        size = self.size or (clip.height, clip.width)
-        window = list(plan.target_frames)
-        target = self.dataset.frames(plan.clip_id, window)
-        keypoints = self.dataset.keypoints(plan.clip_id)[window]
-        return {
-            "target": to_network(np.stack([letterbox(image, size) for image in target])),
-            "keypoints": _keypoints(keypoints, clip, size),
-            "yaw_deg": torch.from_numpy(self.dataset.yaw_deg(plan.clip_id)[window]),
-            **self._read_references(plan.references, size),
-            "clip_id": plan.clip_id,
-        }
+        return read_item(self.dataset, self.plan(draw), self.references[1], self.size)
 
     @property
     def _span(self) -> int:
@@ -132,9 +124,15 @@ class ClipDataset(TorchDataset[Item]):
                 f"{self.stride} span {self._span}. Ask for fewer, or curate longer clips"
             )
         starts = np.arange(clip.frames - self._span + 1)
-        if any(row.clip_id != clip.clip_id for row in self._pools[clip.clip_id]):
+        pool = self._pools[clip.clip_id]
+        if any(row.clip_id != clip.clip_id for row in pool):
             return starts
-        valid = starts[[bool(self._allowed(clip, int(start))) for start in starts]]
+        if self.consecutive:
+            valid = starts[[bool(self._allowed(clip, int(start))) for start in starts]]
+        else:  # one reference that leaves enough frames will do
+            free = np.arange(clip.frames)
+            roomy = any(len(_away(free, row, clip)) >= self.frames for row in pool)
+            valid = starts if roomy else starts[:0]
         if not len(valid):
             raise InputRefused(
                 f"clip {clip.clip_id} ({clip.frames} frames at {clip.fps:g} fps) has no reference "
@@ -143,6 +141,18 @@ class ClipDataset(TorchDataset[Item]):
                 "for fewer frames, or curate longer clips"
             )
         return valid
+
+    def _scattered(self, clip: Clip, rng: np.random.Generator) -> Plan:
+        """References first, then different frames that none of them is too near to."""
+        pool = self._pools[clip.clip_id]
+        count = int(rng.integers(self.references[0], self.references[1] + 1))
+        free, picked = np.arange(clip.frames), list[ReferenceCandidate]()
+        for i in rng.permutation(len(pool)):
+            left = _away(free, pool[i], clip)
+            if len(picked) < count and len(left) >= self.frames:
+                free, picked = left, [*picked, pool[i]]
+        frames = np.sort(rng.permutation(free)[: self.frames])
+        return Plan(clip.clip_id, tuple(frames.tolist()), tuple(picked))
 
     def _allowed(self, clip: Clip, start: int) -> list[ReferenceCandidate]:
         margin = EXCLUSION_S * clip.fps
@@ -153,30 +163,46 @@ class ClipDataset(TorchDataset[Item]):
             if row.clip_id != clip.clip_id or not first <= row.frame <= last
         ]
 
-    def _read_references(
-        self, rows: Sequence[ReferenceCandidate], size: tuple[int, int]
-    ) -> References:
-        most = self.references[1]
-        images = torch.zeros(most, 3, *size)
-        keypoints = torch.full((most, KEYPOINTS, 3), float("nan"))
-        keypoints[..., 2] = 0
-        yaw_deg = torch.full((most,), float("nan"))
-        slots: dict[str, list[int]] = defaultdict(list)
-        for slot, row in enumerate(rows):
-            slots[row.clip_id].append(slot)
-            yaw_deg[slot] = float("nan") if row.yaw_deg is None else row.yaw_deg
-        for clip_id, at in slots.items():  # one decoding a clip, whatever it lends
-            clip, indices = self.dataset.clip(clip_id), [rows[slot].frame for slot in at]
-            lent = self.dataset.frames(clip_id, indices)
-            images[at] = to_network(np.stack([letterbox(image, size) for image in lent]))
-            poses = self.dataset.keypoints(clip_id)[indices]
-            keypoints[at] = _keypoints(poses, clip, size)
-        return {
-            "references": images,
-            "reference_mask": torch.arange(most) < len(rows),
-            "reference_keypoints": keypoints,
-            "reference_yaw_deg": yaw_deg,
-        }
+
+def read_item(dataset: Dataset, plan: Plan, most: int, size: tuple[int, int] | None = None) -> Item:
+    """The item of a plan, its references padded to `most`; `size` None is the clip's own."""
+    clip = dataset.clip(plan.clip_id)
+    size = size or (clip.height, clip.width)
+    window = list(plan.target_frames)
+    target = dataset.frames(plan.clip_id, window)
+    keypoints = dataset.keypoints(plan.clip_id)[window]
+    return {
+        "target": to_network(np.stack([letterbox(image, size) for image in target])),
+        "keypoints": _keypoints(keypoints, clip, size),
+        "yaw_deg": torch.from_numpy(dataset.yaw_deg(plan.clip_id)[window]),
+        **_read_references(dataset, plan.references, most, size),
+        "clip_id": plan.clip_id,
+    }
+
+
+def _read_references(
+    dataset: Dataset, rows: Sequence[ReferenceCandidate], most: int, size: tuple[int, int]
+) -> References:
+    images = torch.zeros(most, 3, *size)
+    keypoints = torch.full((most, KEYPOINTS, 3), float("nan"))
+    keypoints[..., 2] = 0
+    yaw_deg = torch.full((most,), float("nan"))
+    slots: dict[str, list[int]] = defaultdict(list)
+    for slot, row in enumerate(rows):
+        slots[row.clip_id].append(slot)
+        yaw_deg[slot] = float("nan") if row.yaw_deg is None else row.yaw_deg
+    for clip_id, at in slots.items():  # one decoding a clip, whatever it lends
+        clip, indices = dataset.clip(clip_id), [rows[slot].frame for slot in at]
+        lent = dataset.frames(clip_id, indices)
+        images[at] = to_network(np.stack([letterbox(image, size) for image in lent]))
+        poses = dataset.keypoints(clip_id)[indices]
+        keypoints[at] = _keypoints(poses, clip, size)
+    return {
+        "references": images,
+        "reference_mask": torch.arange(most) < len(rows),
+        "reference_keypoints": keypoints,
+        "reference_yaw_deg": yaw_deg,
+    }
 
 
 def collate(items: Sequence[Item]) -> dict[str, Any]:
@@ -193,6 +219,13 @@ def collate(items: Sequence[Item]) -> dict[str, Any]:
 
 def _keypoints(keypoints: NDArray[np.float32], clip: Clip, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(move(keypoints, place((clip.height, clip.width), size)))
+
+
+def _away(frames: NDArray[np.int64], row: ReferenceCandidate, clip: Clip) -> NDArray[np.int64]:
+    """Those frames of a clip that a reference is not too near to."""
+    if row.clip_id != clip.clip_id:
+        return frames
+    return frames[np.abs(frames - row.frame) > EXCLUSION_S * clip.fps]
 
 
 def _pools(dataset: Dataset, clips: Sequence[Clip]) -> dict[str, list[ReferenceCandidate]]:
