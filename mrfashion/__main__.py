@@ -22,6 +22,7 @@ def build_app() -> typer.Typer:
     from benchmark.score_command import mount as mount_score
     from benchmark.study_commands import mount as mount_study
     from leaderboard.commands import mount as mount_leaderboard
+    from model.commands import mount as mount_model
     from mrfashion.commands import mount as mount_mrfashion
     from mrfashion.pose_commands import mount as mount_pose
     from mrfashion.weights_commands import mount as mount_weights
@@ -58,6 +59,7 @@ def build_app() -> typer.Typer:
         mount_mrfashion,
         mount_pose,
         mount_weights,
+        mount_model,
         mount_benchmark,
         mount_generators,
         mount_protocol,

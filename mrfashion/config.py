@@ -81,9 +81,15 @@ def to_dict(config: object) -> dict[str, Any]:
     """Plain JSON values of a config, for hashes and the run folder."""
     values: dict[str, Any] = dataclasses.asdict(
         config,  # type: ignore[call-overload]
-        dict_factory=lambda pairs: {k: list(v) if isinstance(v, tuple) else v for k, v in pairs},
+        dict_factory=lambda pairs: {k: _plain(v) for k, v in pairs},
     )
     return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

@@ -73,3 +73,13 @@ def test_presets_load_and_survive_a_round_trip(preset: str) -> None:
     config = load_config(CurateConfig, preset)
     assert config != CurateConfig()
     assert from_dict(CurateConfig, to_dict(config)) == config
+
+
+def test_a_config_becomes_plain_json() -> None:
+    @dataclass(frozen=True)
+    class Places:
+        root: Path
+        sizes: tuple[tuple[int, int], ...]
+
+    values = to_dict(Places(Path("a") / "b", ((1, 2), (3, 4))))
+    assert values == {"root": "a/b", "sizes": [[1, 2], [3, 4]]}

@@ -30,6 +30,7 @@ HELP = (
     "study",
     "study export",
     "study ingest",
+    "train",
     "verify",
     "weights",
     "weights check",
