@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from benchmark.fitting import fit, unfit
 from mrfashion.artefacts import canonical_json
-from mrfashion.errors import ItemError, MRFashionError
+from mrfashion.errors import ItemError, MRFashionError, OutOfMemory, without_places
 from mrfashion.generation import Generator, Request, Result
 
 logger = logging.getLogger(__name__)
-MAX_TEXT = 500
+T = TypeVar("T")
+OUT_OF_MEMORY = OutOfMemory("").code
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,15 +31,48 @@ class Answer:
     peak_memory_bytes: int | None  # None: not measured
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt that came to nothing, as an ItemError tells it, without holding a traceback."""
+
+    code: str
+    text: str
+    retryable: bool = False
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether fewer at once may help."""
+        return self.code == OUT_OF_MEMORY
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured(Generic[T]):
+    """What a call returned, and what it cost."""
+
+    value: T
+    seconds: float
+    peak_memory_bytes: int | None
+
+
 def attempt(generator: Generator, request: Request, device: str) -> Answer:
     """Ask a loaded generator; ItemError where it does not answer what was asked."""
     fitted = fit(request, generator.info)
+    raw = measured(lambda: [generator.generate(window) for window in fitted.requests], device)
+    result = checked(unfit(raw.value, fitted), request)
+    return Answer(result, raw.seconds, raw.peak_memory_bytes)
+
+
+def measured(call: Callable[[], T], device: str) -> Measured[T]:
+    """Call, and measure seconds and, on a CUDA device, the peak of the memory."""
     _reset_peak(device)
     started = time.perf_counter()
-    raw = [generator.generate(window) for window in fitted.requests]
+    value = call()
     seconds = time.perf_counter() - started
-    peak = _peak(device)
-    result = unfit(raw, fitted)
+    return Measured(value, seconds, _peak(device))
+
+
+def checked(result: Result, request: Request) -> Result:
+    """The result; ItemError where it does not answer the request."""
     result.check(request)
     weights = result.reference_weights
     if weights is not None and not np.allclose(weights.sum(axis=1), 1, atol=1e-3):
@@ -47,7 +81,16 @@ def attempt(generator: Generator, request: Request, device: str) -> Answer:
         canonical_json(result.effective)
     except (TypeError, ValueError) as error:
         raise ItemError("generate.invalid", f"effective is no plain JSON: {error}") from None
-    return Answer(result, seconds, peak)
+    return result
+
+
+def guarded(what: str, call: Callable[[], T]) -> T | Failed:
+    """What the call returns, or how it failed; a whole run's error goes through."""
+    try:
+        with bugs_as_item_errors(what):
+            return call()
+    except ItemError as error:
+        return Failed(error.code, error.text, error.retryable)
 
 
 @contextmanager
@@ -58,16 +101,19 @@ def bugs_as_item_errors(what: str) -> Iterator[None]:
     except MRFashionError:
         raise
     except Exception as error:
-        logger.exception("%s: unexpected error", what)
         text = f"{type(error).__name__}: {without_places(str(error))}"
+        if _is_out_of_memory(error):
+            raise OutOfMemory(text) from error
+        logger.exception("%s: unexpected error", what)
         raise ItemError("internal.bug", text, retryable=True) from error
 
 
-def without_places(text: str) -> str:
-    """The text without the folders of absolute paths, addresses and our process id."""
-    text = re.sub(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+", "", text)
-    text = re.sub(r"0x[0-9a-fA-F]{6,}", "0x...", text)
-    return re.sub(rf"\b{os.getpid()}\b", "PID", text)[:MAX_TEXT]
+def _is_out_of_memory(error: Exception) -> bool:
+    """Torch may be there or not; only what it raised needs it."""
+    torch = sys.modules.get("torch")
+    return isinstance(error, MemoryError) or (
+        torch is not None and isinstance(error, torch.OutOfMemoryError)
+    )
 
 
 def _reset_peak(device: str) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mrfashion.errors import ConfigError, ExitCode
-
-if TYPE_CHECKING:
-    from benchmark.runner import Summary
 
 
 def mount(app: typer.Typer) -> None:
@@ -22,7 +20,10 @@ def mount(app: typer.Typer) -> None:
 
 def generate_command(
     dataset: Annotated[Path, typer.Argument(help="Folder that `mrfashion curate` wrote.")],
-    entrant: Annotated[list[str], typer.Option(help="Generator; may be given several times.")],
+    entrant: Annotated[
+        list[str],
+        typer.Option(help="Generator, or a TOML file of one; may be given several times."),
+    ],
     out: Annotated[Path, typer.Option(help="Run folder; the same one goes on where it stopped.")],
     protocol: Annotated[
         Path | None,
@@ -38,12 +39,31 @@ def generate_command(
     seed: Annotated[int, typer.Option(help="Seed of every video.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Default: each generator's own.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Default: each generator's own.")] = None,
-    limit: Annotated[int | None, typer.Option(help="First N samples; a task of its own.")] = None,
-    shard: Annotated[str, typer.Option(help="i/N, i from 0: every N-th sample.")] = "0/1",
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    first: Annotated[int | None, typer.Option(help="First N samples; a task of its own.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Make those of the first N samples now; the task stays.")
+    ] = None,
+    shard: Annotated[
+        str, typer.Option(help="i/N, i from 0: make those of every N-th sample now.")
+    ] = "0/1",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda or cuda:N; several as cuda:0,cuda:1: a process each.")
+    ] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32|float16|bfloat16.")] = "float32",
+    batch: Annotated[
+        int, typer.Option(help="Videos at once, of a generator that can; fewer if memory is full.")
+    ] = 1,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds that a video may take, once all is loaded.")
+    ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(help="here|process|ray; default: here, for one device without timeout."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Make finished videos again.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made, and its time and disk.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Make every entrant's videos of a dataset's samples. Run it again to go on."""
@@ -51,6 +71,7 @@ def generate_command(
     from benchmark.protocol import TaskOptions
     from benchmark.reduction import as_rule
     from benchmark.runner import generate
+    from benchmark.running import Running
     from mrfashion.progress import track
 
     options = TaskOptions(
@@ -60,7 +81,7 @@ def generate_command(
         seed=seed,
         steps=steps,
         guidance=guidance,
-        limit=limit,
+        limit=first,
     )
     if protocol is not None and options != TaskOptions():
         raise ConfigError(f"{protocol} says what is asked; leave out the options of the task")
@@ -69,26 +90,23 @@ def generate_command(
         out,
         entrant,
         options if protocol is None else load_protocol(protocol),
-        device=device,
-        dtype=dtype,
-        force=force,
-        shard=_pair(shard, "/", "--shard", "i/N, as 0/4"),
+        running=Running(
+            device=device,
+            dtype=dtype,
+            executor=executor,
+            batch=batch,
+            timeout_s=timeout,
+            force=force,
+            shard=_pair(shard, "/", "--shard", "i/N, as 0/4"),
+            limit=limit,
+        ),
         dry_run=dry_run,
         progress=track,
+        tell=partial(typer.echo, err=True),
     )
-    print(json.dumps(summary.to_json(), indent=2) if as_json else _summary_text(summary))
+    print(json.dumps(summary.to_json(), indent=2) if as_json else summary.text())
     if summary.failed:
         raise typer.Exit(ExitCode.SOME_FAILED)
-
-
-def _summary_text(summary: Summary) -> str:
-    lines = [f"task {summary.task_hash}"]
-    for name, tally in summary.entrants.items():
-        counts = f"{tally.ok} made, {tally.reused} reused, {tally.failed} failed"
-        todo = f", {tally.todo} to do" if tally.todo else ""
-        lines.append(f"{name}: {tally.planned} planned, {counts}{todo}")
-        lines += [f"  {count} x {reason}" for reason, count in sorted(tally.reasons.items())]
-    return "\n".join(lines)
 
 
 def _pair(text: str, separator: str, option: str, form: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.attempts import Answer
+from benchmark.attempts import Answer, Failed
 from benchmark.entrants import entrant_identity
 from benchmark.fitting import FITTING_VERSION
 from benchmark.protocol import Task
@@ -22,8 +22,10 @@ from mrfashion.artefacts import (
     canonical_json,
     content_hash,
     inside,
+    put_in_place,
     read_object,
     sha256_file,
+    temporary_path,
     write_json,
 )
 from mrfashion.config import from_dict
@@ -73,6 +75,30 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """A finished video under a temporary name, and what its row will say."""
+
+    file: Path
+    sha256: str
+    effective: str  # JSON
+    reference_weights: list[float] | None  # f r, row by row
+    seconds: float
+    peak_memory_bytes: int | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a finished video took."""
+
+    entrant_hash: str
+    frames: int
+    pixels: int  # of a frame
+    bytes: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Whether an item is done, and why."""
 
@@ -91,6 +117,27 @@ def as_entrant(generator: Generator, device: str, dtype: str) -> Entrant:
 def generation_key(digest: str, reduction: str, entrant: Entrant) -> str:
     """Key of a video: the request, the reduction rule and the entrant as it runs."""
     return content_hash({"request": digest, "reduction": reduction, "entrant": entrant.identity})
+
+
+def encode(runs: Path, item: Item, answer: Answer) -> Made:
+    """Write an answer beside where the item's video will lie; ItemError where that fails."""
+    result = answer.result
+    file = temporary_path(inside(runs, item.path))
+    try:
+        write_lossless(file, result.frames, result.fps)
+    except ItemError as error:  # worth another try: the disk may have been full
+        text = error.text.replace(file.name, Path(item.path).name)
+        raise ItemError(error.code, text, retryable=True) from error
+    weights = result.reference_weights
+    return Made(
+        file=file,
+        sha256=sha256_file(file),
+        effective=canonical_json(result.effective),
+        reference_weights=None if weights is None else weights.ravel().tolist(),
+        seconds=answer.seconds,
+        peak_memory_bytes=answer.peak_memory_bytes,
+        warnings=tuple(result.warnings),
+    )
 
 
 class Generations:
@@ -125,32 +172,52 @@ class Generations:
             return Standing("todo", "its video has other bytes than were written")
         return Standing("reused", "finished before")
 
-    def store(self, item: Item, answer: Answer) -> None:
-        """Write the video, then the row that vouches for it."""
-        result = answer.result
-        path = inside(self.runs, item.path)
-        try:
-            write_lossless(path, result.frames, result.fps)
-        except ItemError as error:  # worth another try: the disk may have been full
-            raise ItemError(error.code, error.text, retryable=True) from error
-        weights = result.reference_weights
+    def finished(self) -> list[Cost]:
+        """What the videos that are there took."""
+        return [
+            Cost(
+                row["entrant_hash"],
+                row["frames"],
+                row["height"] * row["width"],
+                path.stat().st_size,
+                row["seconds"],
+            )
+            for row in self.journal.rows()
+            if row["status"] == "ok" and (path := inside(self.runs, row["path"])).is_file()
+        ]
+
+    def store(self, item: Item, made: Made) -> Failed | None:
+        """Put a finished video in its place, then write the row that vouches for it.
+
+        Failed, and no row, where its bytes are not those that its maker wrote.
+        """
+        if sha256_file(made.file) != made.sha256:
+            text = "its file has other bytes than were written; is the disk sound?"
+            return Failed("generate.torn", text, retryable=True)
+        put_in_place(made.file, inside(self.runs, item.path))
         self._append(
             item,
             "ok",
             path=item.path,
-            video_sha256=sha256_file(path),
-            effective=canonical_json(result.effective),
-            reference_weights=None if weights is None else weights.ravel().tolist(),
-            seconds=answer.seconds,
-            peak_memory_bytes=answer.peak_memory_bytes,
-            warnings=list(result.warnings),
+            video_sha256=made.sha256,
+            effective=made.effective,
+            reference_weights=made.reference_weights,
+            seconds=made.seconds,
+            peak_memory_bytes=made.peak_memory_bytes,
+            warnings=list(made.warnings),
         )
+        return None
 
-    def fail(self, item: Item, error: ItemError) -> None:
+    def fail(self, item: Item, failed: Failed) -> None:
         """Record an attempt that came to nothing."""
-        self._append(
-            item, "failed", error=error.code, error_text=error.text, retryable=error.retryable
-        )
+        told = {"error": failed.code, "error_text": failed.text, "retryable": failed.retryable}
+        self._append(item, "failed", **told)
+
+    def fail_once(self, item: Item, failed: Failed) -> None:
+        """Record a failure unless the last attempt failed alike: nothing was tried."""
+        last = self.journal.last(item.key)
+        if last is None or (last["error"], last["error_text"]) != (failed.code, failed.text):
+            self.fail(item, failed)
 
     def lose(self, item: Item, reason: str) -> None:
         """Record that a finished video no longer counts, where there was one."""

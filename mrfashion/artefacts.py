@@ -55,16 +55,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The temporary name keeps the suffix, which tells encoders the container.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
+    temporary = temporary_path(path)
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _fsync_folder(path.parent)
+        put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_path(path: Path) -> Path:
+    """A name beside `path`, of this process and thread, that `sweep_temporaries` knows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Fsync a finished file and rename it: from now on it is there, and whole."""
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    _fsync_folder(path.parent)
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:

@@ -20,6 +20,7 @@ from benchmark.commands import mount
 from benchmark.protocol import TaskOptions
 from benchmark.results import GENERATIONS, Generation
 from benchmark.runner import generate
+from benchmark.running import Running
 from mrfashion.errors import (
     ConfigError,
     MissingRequirement,
@@ -175,11 +176,11 @@ def test_cuda_memory_is_measured(tiny_dataset: Path, tmp_path: Path, faulty: typ
     def hungry(result: Result) -> Result:
         import torch
 
-        torch.zeros(1 << 24, dtype=torch.uint8, device="cuda")
+        torch.zeros(1 << 24, dtype=torch.uint8, running=Running(device="cuda"))
         return result
 
     faulty.fault = staticmethod(hungry)
-    generate(tiny_dataset, tmp_path, ["faulty"], device="cuda")
+    generate(tiny_dataset, tmp_path, ["faulty"], running=Running(device="cuda"))
     peaks = {row.sample_id: row.peak_memory_bytes for row in table(tmp_path)}
     assert peaks["sample-clip00"] == 0
     assert (peaks["sample-clip01"] or 0) >= 1 << 24
@@ -192,6 +193,7 @@ def test_texts_lose_places_but_not_addresses() -> None:
 
 def command(*arguments: str) -> tuple[int, str]:
     app = typer.Typer()
+    app.callback()(lambda: None)  # else the only command needs no name
     mount(app)
     result = CliRunner().invoke(app, ["generate", *arguments])
     if isinstance(result.exception, MRFashionError):

@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.attempts import Answer
+from benchmark.attempts import Answer, Failed
 from benchmark.entrants import make_entrant
-from benchmark.generations import Entrant, Generations, Item, as_entrant, generation_key
+from benchmark.generations import (
+    Entrant,
+    Generations,
+    Item,
+    as_entrant,
+    encode,
+    generation_key,
+)
 from benchmark.protocol import Task
 from benchmark.results import GENERATIONS, Generation
 from mrfashion.artefacts import sha256_file
-from mrfashion.errors import InputRefused, ItemError, UnsafePath
+from mrfashion.errors import InputRefused, UnsafePath
 from mrfashion.generation import Result
 from mrfashion.media import read_frames
 
@@ -43,6 +50,10 @@ def opened(runs: Path, task: Task = TASK) -> Generations:
     return Generations(runs, task)
 
 
+def store(generations: Generations, what: Item, given: Answer) -> None:
+    assert generations.store(what, encode(generations.runs, what, given)) is None
+
+
 def table(runs: Path) -> list[Generation]:
     return GENERATIONS.read(runs / "generations.parquet")
 
@@ -50,7 +61,7 @@ def table(runs: Path) -> list[Generation]:
 def stored(runs: Path) -> Generations:
     generations = opened(runs)
     generations.enter(entrant())
-    generations.store(item(), answer())
+    store(generations, item(), answer())
     return generations
 
 
@@ -98,7 +109,7 @@ def test_a_missing_video_is_redone(tmp_path: Path) -> None:
     assert [(r.status, r.error, r.path) for r in table(tmp_path)] == [
         ("failed", "video.lost", None)
     ]
-    generations.store(item(), answer())
+    store(generations, item(), answer())
     assert generations.standing(item()).state == "reused"
     statuses = [json.loads(line)["status"] for line in generations.journal.path.open()]
     assert statuses == ["ok", "lost", "ok"]
@@ -119,7 +130,7 @@ def test_other_settings_share_nothing(tmp_path: Path) -> None:
     generations.enter(newer.entrant)
     generations.write_table({})
     assert table(tmp_path) == []  # the old version's row is no longer the entrant's
-    generations.store(newer, answer(1))
+    store(generations, newer, answer(1))
     generations.write_table({})
     assert [row.key for row in table(tmp_path)] == [newer.key]
     generations.enter(entrant())
@@ -142,7 +153,7 @@ def test_the_entrants_of_earlier_runs_stay_in_the_table(tmp_path: Path) -> None:
     generations = opened(tmp_path)
     other = item(who=entrant(name="other"))
     generations.enter(other.entrant)
-    generations.fail(other, ItemError("generate.unsupported", "too long"))
+    generations.fail(other, Failed("generate.unsupported", "too long"))
     generations.write_table({})
     assert [(r.entrant, r.status, r.error_text) for r in table(tmp_path)] == [
         ("other", "failed", "too long"),
@@ -154,8 +165,8 @@ def test_the_table_prefers_this_runs_key_then_what_succeeded(tmp_path: Path) -> 
     """Equal settings give two keys where another machine decoded other reference pixels."""
     generations = stored(tmp_path)
     other, failed = replace(item(), key="0" * 32), replace(item(), key="f" * 32)
-    generations.store(other, answer(1))
-    generations.fail(failed, ItemError("generate.unsupported", "no"))
+    store(generations, other, answer(1))
+    generations.fail(failed, Failed("generate.unsupported", "no"))
     for key in (item().key, other.key, failed.key):
         generations.write_table({("still", "a"): key})
         assert [row.key for row in table(tmp_path)] == [key]
@@ -165,21 +176,21 @@ def test_the_table_prefers_this_runs_key_then_what_succeeded(tmp_path: Path) -> 
 
 def test_a_failure_is_tried_again_only_where_that_may_help(tmp_path: Path) -> None:
     generations = opened(tmp_path)
-    generations.fail(item("a"), ItemError("generate.unsupported", "no"))
-    generations.fail(item("b"), ItemError("worker.lost", "gone", retryable=True))
+    generations.fail(item("a"), Failed("generate.unsupported", "no"))
+    generations.fail(item("b"), Failed("worker.lost", "gone", retryable=True))
     assert generations.standing(item("a")).state == "failed"
     assert generations.standing(item("b")).state == "todo"
 
 
 def test_a_torn_last_line_is_forgotten(tmp_path: Path) -> None:
     generations = stored(tmp_path)
-    generations.store(item("b"), answer(1))
+    store(generations, item("b"), answer(1))
     path = generations.journal.path
     path.write_bytes(path.read_bytes()[:-25])
     again = opened(tmp_path)
     assert again.standing(item("a")).state == "reused"
     assert again.standing(item("b")).state == "todo"
-    again.store(item("b"), answer(1))
+    store(again, item("b"), answer(1))
     assert again.journal.last(item("b").key)["attempt"] == 1  # type: ignore[index]
 
 

@@ -20,6 +20,7 @@ import pytest
 from benchmark.protocol import TaskOptions
 from benchmark.results import GENERATIONS, Generation
 from benchmark.runner import generate
+from benchmark.running import Running
 from mrfashion.errors import (
     ConfigError,
     InputRefused,
@@ -85,7 +86,7 @@ def test_order_and_shards_change_nothing(
     tiny_dataset: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     for index in (2, 0, 1):
-        generate(tiny_dataset, tmp_path, BOTH[::-1], shard=(index, 3))
+        generate(tiny_dataset, tmp_path, BOTH[::-1], running=Running(shard=(index, 3)))
     state, other = end_state(tmp_path), end_state(undisturbed)
     tasks = [json.loads(files.pop("task.json")) for files in (state["files"], other["files"])]
     assert tasks[0]["task_hash"] == tasks[1]["task_hash"]
@@ -94,7 +95,7 @@ def test_order_and_shards_change_nothing(
 
 def test_shards_of_two_folders_merge(tiny_dataset: Path, undisturbed: Path, tmp_path: Path) -> None:
     for index in range(2):
-        generate(tiny_dataset, tmp_path / str(index), BOTH, shard=(index, 2))
+        generate(tiny_dataset, tmp_path / str(index), BOTH, running=Running(shard=(index, 2)))
     merged = tmp_path / "0"
     shutil.copytree(tmp_path / "1" / "videos", merged / "videos", dirs_exist_ok=True)
     with (merged / "generations.jsonl").open("a") as journal:
@@ -119,7 +120,12 @@ def test_a_dry_run_writes_nothing_and_counts_right(tiny_dataset: Path, tmp_path:
 def test_force_makes_finished_videos_again(tiny_dataset: Path, tmp_path: Path) -> None:
     generate(tiny_dataset, tmp_path, ["still"])
     before = {row.sample_id: row.video_sha256 for row in table(tmp_path)}
-    assert generate(tiny_dataset, tmp_path, ["still"], force=True).entrants["still"].ok == 4
+    assert (
+        generate(tiny_dataset, tmp_path, ["still"], running=Running(force=True))
+        .entrants["still"]
+        .ok
+        == 4
+    )
     assert {row.sample_id: row.video_sha256 for row in table(tmp_path)} == before
 
 
@@ -169,14 +175,14 @@ def test_a_shard_that_does_not_exist_is_refused(
     tiny_dataset: Path, tmp_path: Path, shard: tuple[int, int]
 ) -> None:
     with pytest.raises(ConfigError, match="shard"):
-        generate(tiny_dataset, tmp_path, ["still"], shard=shard)
+        generate(tiny_dataset, tmp_path, ["still"], running=Running(shard=shard))
 
 
 def test_a_device_that_is_not_there_is_refused(tiny_dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cuda:N"):
-        generate(tiny_dataset, tmp_path, ["still"], device="gpu")
+        generate(tiny_dataset, tmp_path, ["still"], running=Running(device="gpu"))
     with pytest.raises(MissingRequirement, match="cuda:99"):
-        generate(tiny_dataset, tmp_path, ["still"], device="cuda:99")
+        generate(tiny_dataset, tmp_path, ["still"], running=Running(device="cuda:99"))
 
 
 SCRIPT = """
