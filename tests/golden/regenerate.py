@@ -16,6 +16,7 @@ HELP = (
     "doctor",
     "generate",
     "generators",
+    "generators check",
     "generators inspect",
     "generators list",
     "pose",
