@@ -12,6 +12,7 @@ Aggregation = Literal["pose-aware", "nearest", "concat", "mean", "single"]
 Similarity = Literal["dot", "cosine", "learned"]
 Alignment = Literal["none", "token-attention"]
 Flow = Literal["on", "unsupervised", "off"]
+BetaSchedule = Literal["scaled_linear", "linear", "squaredcos_cap_v2"]
 MAX_LEVELS, MAX_LAYERS = 8, 64
 SCORED = ("pose-aware", "nearest")  # aggregations that compare poses
 
@@ -87,7 +88,7 @@ class PoseConfig:
 class DiffusionConfig:
     """One noise schedule for training and sampling; always v-prediction to zero terminal SNR."""
 
-    beta_schedule: Literal["scaled_linear", "linear", "squaredcos_cap_v2"] = "scaled_linear"
+    beta_schedule: BetaSchedule = "scaled_linear"
     beta_start: float = 0.00085
     beta_end: float = 0.012
     train_steps: int = 1000

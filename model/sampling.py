@@ -50,11 +50,7 @@ def sample(
     settings = settings or SamplingSettings()
     _check(network, references, drawings, seeds, settings)
     config, first = network.config, next(network.parameters())
-    shown = _placed(references, first)
-    if settings.offload:
-        told = told_in_chunks(network, drawings, shown, settings.chunk)
-    else:
-        told = network.condition(drawings.to(first), shown)
+    told = conditioned(network, references, drawings, settings)
     height, width = (side // config.codec.factor for side in drawings.shape[-2:])
     shape = (drawings.shape[1], config.codec.latent_channels, height, width)
     latents = start_noise(seeds, shape, settings.shared_noise).to(first.device)
@@ -66,6 +62,18 @@ def sample(
             f"sampling in {first.dtype} left its range; sample in bfloat16 or float32",
         )
     return SampledVideos(frames.clamp(-1, 1), told.prototypes.reference_weights())
+
+
+@torch.no_grad()
+def conditioned(
+    network: ProFashion, references: References, drawings: Tensor, settings: SamplingSettings
+) -> Conditioning:
+    """What the denoiser is told of drawings b f 3 H W, in the network's precision."""
+    first = next(network.parameters())
+    shown = _placed(references, first)
+    if settings.offload:
+        return told_in_chunks(network, drawings, shown, settings.chunk)
+    return network.condition(drawings.to(first), shown)
 
 
 def _decoded(codec: Codec, latents: Tensor, settings: SamplingSettings) -> Tensor:
@@ -182,7 +190,4 @@ def _check(
     for side in (*drawings.shape[-2:], *references.images.shape[-2:]):
         if side % multiple:
             raise ValueError(f"a side of {side} pixels; this network needs multiples of {multiple}")
-    if settings.window > (most := network.config.unet.motion_frames):
-        raise ValueError(f"window is {settings.window}; this network's motion sees {most} frames")
-    if settings.steps > (most := network.config.diffusion.train_steps):
-        raise ValueError(f"steps is {settings.steps}; this network was trained on {most}")
+    settings.check(network.config)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mrfashion.config import load_config
+
+if TYPE_CHECKING:
+    from model.config import NetworkConfig
 
 Sampler = Literal["ddim", "dpm-solver++"]
 
@@ -40,9 +43,21 @@ class SamplingSettings:
         if not (math.isfinite(self.guidance) and self.guidance >= 0):
             raise ValueError(f"guidance is {self.guidance}; allowed: 0 or more, 1 for none")
 
-    def lasting(self, memory: Memory) -> SamplingSettings:
-        """The same pixels, with other means."""
+    def by(self, memory: Memory) -> SamplingSettings:
+        """The same pixels, by other means."""
         return replace(self, **{f.name: getattr(memory, f.name) for f in fields(memory)})
+
+    def within(self, motion_frames: int) -> SamplingSettings:
+        """With windows that a network's motion modules see at once."""
+        window = min(self.window, motion_frames)
+        return replace(self, window=window, overlap=min(self.overlap, window - 1))
+
+    def check(self, config: NetworkConfig) -> None:
+        """ValueError where a network cannot sample like that."""
+        if self.window > (most := config.unet.motion_frames):
+            raise ValueError(f"window is {self.window}; this network's motion sees {most} frames")
+        if self.steps > (most := config.diffusion.train_steps):
+            raise ValueError(f"steps is {self.steps}; this network was trained on {most}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +84,11 @@ class Memory:
     chunk: int = 8
     guide_at_once: bool = False
     offload: bool = False
+
+
+def sampling_record(sampling: SamplingSettings) -> dict[str, Any]:
+    """What of it decides pixels, plain JSON."""
+    return {f.name: getattr(sampling, f.name) for f in fields(SamplingChoices)}
 
 
 def published_sampling(preset: str) -> SamplingSettings:
