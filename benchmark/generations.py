@@ -91,7 +91,6 @@ class Made:
 class Cost:
     """What a finished video took."""
 
-    entrant_hash: str
     frames: int
     pixels: int  # of a frame
     bytes: int
@@ -172,18 +171,13 @@ class Generations:
             return Standing("todo", "its video has other bytes than were written")
         return Standing("reused", "finished before")
 
-    def finished(self) -> list[Cost]:
-        """What the videos that are there took."""
+    def finished(self, entrant: Entrant) -> list[Cost]:
+        """What the entrant's videos took that are there."""
         return [
-            Cost(
-                row["entrant_hash"],
-                row["frames"],
-                row["height"] * row["width"],
-                path.stat().st_size,
-                row["seconds"],
-            )
+            Cost(row["frames"], row["height"] * row["width"], path.stat().st_size, row["seconds"])
             for row in self.journal.rows()
-            if row["status"] == "ok" and (path := inside(self.runs, row["path"])).is_file()
+            if row["status"] == "ok" and row["entrant_hash"] == entrant.hash
+            if (path := inside(self.runs, row["path"])).is_file()
         ]
 
     def store(self, item: Item, made: Made) -> Failed | None:

@@ -167,11 +167,11 @@ def require_room(plan: Summary, runs: Path) -> None:
 
 
 def _estimate(part: Part, past: Generations | None) -> Estimate:
+    """By the entrant's own videos: another's are sharper or smoother."""
     videos = [(o.item.frames, o.item.size[0] * o.item.size[1]) for o in part.orders]
-    finished = past.finished() if past else []
-    own = [video for video in finished if video.entrant_hash == part.entrant.hash]
+    own = past.finished(part.entrant) if past else []
     paces = [v.seconds / v.frames for v in own if v.seconds is not None]
-    return estimate(videos, paces, [v.bytes / (v.frames * v.pixels) for v in own or finished])
+    return estimate(videos, paces, [v.bytes / (v.frames * v.pixels) for v in own])
 
 
 def _existing(folder: Path) -> Path:

@@ -1,0 +1,142 @@
+"""Makers in other processes: the same results, and one failed row for each that dies or hangs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.executors import EXECUTORS, ray_actors
+from benchmark.results import GENERATIONS, Generation
+from benchmark.runner import generate
+from benchmark.running import Running
+from mrfashion.errors import ConfigError, MissingRequirement, MRFashionError, UnknownNameError
+from tests.test_benchmark_runner import BOTH, end_state
+from tests.toy_generators import join
+
+TWO = Running(device="cpu,cpu")
+
+
+def table(runs: Path) -> list[Generation]:
+    return GENERATIONS.read(runs / "generations.parquet")
+
+
+@pytest.fixture
+def toys(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = join(tmp_path_factory.mktemp("toys"))
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "mrfashion_toys", raising=False)
+    return folder
+
+
+def test_two_processes_give_what_one_gives(tiny_dataset: Path, tmp_path: Path) -> None:
+    generate(tiny_dataset, tmp_path / "one", BOTH)
+    generate(tiny_dataset, tmp_path / "two", BOTH, running=TWO)
+    assert end_state(tmp_path / "one") == end_state(tmp_path / "two")
+    run = json.loads((tmp_path / "two" / "run.json").read_text())["runs"][0]
+    assert (run["executor"], run["devices"]) == ("process", ["cpu", "cpu"])
+
+
+def test_a_maker_that_dies_or_hangs_is_one_row_with_its_cause(
+    tiny_dataset: Path, tmp_path: Path, toys: Path
+) -> None:
+    running = Running(device="cpu,cpu", timeout_s=4)
+    tally = generate(tiny_dataset, tmp_path, ["toy-moody"], running=running).entrants["toy-moody"]
+    assert (tally.ok, tally.failed) == (1, 3)
+    failed = {row.sample_id: (row.error, row.error_text) for row in table(tmp_path)}
+    killed = "its process was ended by SIGKILL; the kernel does so when memory runs out"
+    assert failed == {
+        "sample-clip00": ("generate.process-died", killed),
+        "sample-clip01": ("generate.process-died", "its process exited with code 7"),
+        "sample-clip02": ("generate.timeout", "no video within 4 s"),
+        "sample-clip03": (None, None),
+    }
+    assert not [path for path in tmp_path.rglob(".*") if path.name != ".lock"]
+    plan = generate(tiny_dataset, tmp_path, ["toy-moody"], dry_run=True).entrants["toy-moody"]
+    assert (plan.reused, plan.todo) == (1, 3)  # another try may help
+
+
+def test_a_generator_that_never_loads_stops_the_run(
+    tiny_dataset: Path, tmp_path: Path, toys: Path
+) -> None:
+    with pytest.raises(MRFashionError, match=r"died 3 times while loading on cpu.*code 3"):
+        generate(tiny_dataset, tmp_path, ["toy-unloadable"], running=Running(executor="process"))
+    assert table(tmp_path) == []
+
+
+def test_an_error_of_the_run_crosses_the_process(
+    tiny_dataset: Path, tmp_path: Path, toys: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(MissingRequirement, match="pip install something"):
+        generate(tiny_dataset, tmp_path, ["toy-lacking"], running=TWO)
+    out, err = capfd.readouterr()
+    assert "on stdout" not in out  # that is for the command's data
+    assert "on stdout" in err
+
+
+def test_a_batch_that_kills_its_process_is_tried_one_by_one(
+    tiny_dataset: Path, tmp_path: Path, toys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOY_HUGE", "sample-clip02")
+    running = Running(executor="process", batch=4)
+    generate(tiny_dataset, tmp_path, ["toy-batched"], running=running)
+    assert {row.sample_id for row in table(tmp_path) if row.status == "failed"} == {"sample-clip02"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"device": "cpu,cuda"},
+        {"device": "cpu,"},
+        {"limit": 0},
+        {"batch": 0},
+        {"timeout_s": 0},
+        {"timeout_s": float("nan")},
+        {"executor": "threads"},
+        {"dtype": "int8"},
+    ],
+)
+def test_what_cannot_run_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Running(**values)
+
+
+def test_one_process_cannot_stop_itself(tiny_dataset: Path, tmp_path: Path) -> None:
+    for running in (
+        Running(executor="here", timeout_s=1),
+        Running(executor="here", device="cpu,cpu"),
+    ):
+        with pytest.raises(ConfigError, match="'process'"):
+            generate(tiny_dataset, tmp_path, ["still"], running=running)
+
+
+def test_an_unknown_executor_lists_near_ones() -> None:
+    with pytest.raises(UnknownNameError, match="process"):
+        Running(executor="proces")
+    assert set(EXECUTORS) == {"here", "process", "ray"}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
+def test_ray_says_how_to_get_it(tiny_dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingRequirement, match=r"pip install 'mrfashion\[ray\]'"):
+        generate(tiny_dataset, tmp_path, ["still"], running=Running(executor="ray"))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+def test_ray_gives_what_one_process_gives(tiny_dataset: Path, tmp_path: Path) -> None:
+    generate(tiny_dataset, tmp_path / "one", BOTH)
+    generate(
+        tiny_dataset, tmp_path / "ray", BOTH, running=Running(executor="ray", device="cpu,cpu")
+    )
+    assert end_state(tmp_path / "one") == end_state(tmp_path / "ray")
+
+
+def test_importing_executors_imports_neither_ray_nor_torch() -> None:
+    assert ray_actors
+    code = "import sys, benchmark.running; sys.exit('ray' in sys.modules or 'torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
