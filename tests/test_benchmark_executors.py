@@ -17,7 +17,7 @@ from benchmark.runner import generate
 from benchmark.running import Running
 from mrfashion.errors import ConfigError, MissingRequirement, MRFashionError, UnknownNameError
 from tests.test_benchmark_runner import BOTH, end_state
-from tests.toy_generators import join
+from tests.moody_generators import join
 
 TWO = Running(device="cpu,cpu")
 
