@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from model.read_ahead import read_ahead
 from model.training_data import DatasetData, TrainingBatch, Wanted
 from mrfashion.artefacts import sha256_file
 from mrfashion.config import to_dict
@@ -55,21 +55,13 @@ class CuratedData:
 
     def batches(self, first: int) -> Iterator[TrainingBatch]:
         """See `TrainingData`. A clip that cannot be read is replaced by the next one, and noted."""
-        wanted, workers = self.wanted, self.config.workers
+        wanted, readable = self.wanted, Readable(self.clips)
         sampler = EpochSampler(len(self.clips), wanted.seed, wanted.rank, wanted.world)
         epoch, position = divmod(first * wanted.batch, sampler.share)
         sampler.set_epoch(epoch)
         sampler.advance(position)
-        loader = DataLoader(
-            Readable(self.clips),
-            batch_size=wanted.batch,
-            sampler=_endless(sampler),
-            num_workers=workers,
-            collate_fn=list,
-            multiprocessing_context="spawn" if workers else None,  # CUDA does not survive a fork
-            generator=torch.Generator(),  # or it would draw from the training's random numbers
-        )
-        for fetched in loader:
+        draws, workers = _endless(sampler), self.config.workers
+        for fetched in read_ahead(readable, draws, workers, wanted.batch, collate=list):
             for clip_id, reason in itertools.chain(*(one.failed for one in fetched)):
                 self._note(clip_id, reason)
             yield self._batch([one.item for one in fetched])

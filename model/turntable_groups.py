@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from model.read_ahead import read_ahead
 from model.training_data import TurntableData, Wanted
 from mrfashion.sources.turntable.clips import group_plan, stage_clip
 from mrfashion.sources.turntable.motion import sample_motion
@@ -79,17 +79,7 @@ class Slices(TorchDataset[Groups]):
         numbers: Iterable[int] = itertools.count(first)
         if self._last is not None:
             numbers = range(first, self._last + 1)
-        workers = self.config.workers
-        loader = DataLoader(
-            self,
-            batch_size=None,
-            sampler=numbers,
-            num_workers=workers,
-            prefetch_factor=1 if workers else None,
-            multiprocessing_context="spawn" if workers else None,  # CUDA does not survive a fork
-            generator=torch.Generator(),  # or it would draw from the training's random numbers
-        )
-        yield from loader
+        yield from read_ahead(self, numbers, self.config.workers)
 
 
 def render_groups(
