@@ -17,7 +17,9 @@ from mrfashion.errors import ExitCode, MRFashionError
 def build_app() -> typer.Typer:
     """The whole command tree; importing the command files imports nothing heavy."""
     from benchmark.commands import mount as mount_benchmark
+    from benchmark.explain_command import mount as mount_explain
     from benchmark.generator_commands import mount as mount_generators
+    from benchmark.import_command import mount as mount_import
     from benchmark.protocol_commands import mount as mount_protocol
     from benchmark.score_command import mount as mount_score
     from benchmark.study_commands import mount as mount_study
@@ -61,9 +63,11 @@ def build_app() -> typer.Typer:
         mount_weights,
         mount_model,
         mount_benchmark,
+        mount_import,
         mount_generators,
         mount_protocol,
         mount_score,
+        mount_explain,
         mount_study,
         mount_leaderboard,
     ):

@@ -14,6 +14,7 @@ HELP = (
     "demo",
     "describe",
     "doctor",
+    "explain",
     "generate",
     "generators",
     "generators check",
