@@ -47,7 +47,7 @@ def refuse_unfit(request: Request, info: GeneratorInfo) -> None:
 def deciding(settings: DataclassInstance) -> dict[str, Any]:
     """Settings that decide pixels: not where the files lie, whose hashes count, nor offloading."""
     kept = asdict(settings)
-    return {name: value for name, value in kept.items() if name not in ("folder", "offload")}
+    return {k: v for k, v in kept.items() if not k.endswith("folder") and k != "offload"}
 
 
 def torch_dtype(name: str) -> torch.dtype:

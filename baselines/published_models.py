@@ -19,8 +19,7 @@ from mrfashion.weight_hashes import file_sha256
 MAX_INDEX_BYTES = 64 << 20  # of a table of shards
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 DIFFUSERS, TRANSFORMERS = "diffusion_pytorch_model", "model"  # what the two call their weights
-TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "vocab.json", "merges.txt")
-HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w.-]+))?")
 INSTALL = "pip install 'mrfashion[train]'"
 
 
@@ -31,15 +30,23 @@ class Part:
     folder: str  # below the model's; "" where it lies at the top
     weights: str | None = None  # their file's name without .safetensors; None: it has none
     config: str | None = "config.json"
-    any_of: tuple[str, ...] = ()  # at least one of these, and all that are there count
+    any_of: tuple[str, ...] = ()  # at least one of these
+    also: tuple[str, ...] = ()  # these count where they are there, as do those above
+
+
+TOKENIZER = Part(
+    "tokenizer",
+    config="tokenizer_config.json",
+    any_of=("tokenizer.json", "spiece.model", "vocab.json"),
+    also=("merges.txt", "special_tokens_map.json", "added_tokens.json"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedModel:
     """A model in its published layout: on the hub, or in a folder that holds the same files."""
 
-    repository: str
-    revision: str
+    model: str  # hub id: owner/name, or owner/name@revision
     parts: tuple[Part, ...]
     size: str  # in words, of what is to be downloaded
     folder: Path | None = None
@@ -48,7 +55,7 @@ class PublishedModel:
         """Where it lies on this machine; None where it does not."""
         if self.folder is not None:
             return self.folder if self.folder.is_dir() else None
-        return _snapshot(self.repository, self.revision)
+        return _snapshot(*self._on_hub())
 
     def found(self) -> Path:
         """Where it lies, whole; MissingRequirement says what to do where it does not."""
@@ -62,7 +69,7 @@ class PublishedModel:
         """What is missing, in words, with the command that gets it."""
         root = self.root()
         if root is None:
-            where = self.folder or f"{self.repository}@{self.revision} in the Hugging Face cache"
+            where = self.folder or f"{self.model} in the Hugging Face cache"
             return [f"{where} does not exist: {self._command()}"]
         try:
             return [text for part in self.parts for text in self._missing(root, part)]
@@ -88,12 +95,17 @@ class PublishedModel:
         if part.any_of and not any((root / part.folder / name).is_file() for name in part.any_of):
             yield f"{root / part.folder} has none of {', '.join(part.any_of)}: {self._command()}"
 
+    def _on_hub(self) -> tuple[str, str]:
+        found = HUB_ID.fullmatch(self.model)
+        assert found is not None  # settings check it
+        return found[1], found[2] or "main"
+
     def _command(self) -> str:
-        revision = "" if self.revision == "main" else f" --revision {self.revision}"
-        names = " ".join(f"'{part.folder}/*'" for part in self.parts if part.folder)
-        include = f" --include {names}" if names else ""
+        repository, revision = self._on_hub()
+        names = " ".join(f"'{name}'" for part in self.parts for name in _published_names(part))
+        pin = "" if revision == "main" else f" --revision {revision}"
         to = f" --local-dir {self.folder}" if self.folder is not None else ""
-        return f"hf download {self.repository}{revision}{include}{to} ({self.size})"
+        return f"hf download {repository}{pin}{to} --include {names} ({self.size})"
 
 
 def missing_packages(*names: str) -> list[str]:
@@ -101,10 +113,10 @@ def missing_packages(*names: str) -> list[str]:
     return [f"{name} is not installed: {INSTALL}" for name in names if find_spec(name) is None]
 
 
-def check_hub_id(repository: str) -> None:
-    """ValueError unless it reads owner/name."""
-    if not HUB_ID.fullmatch(repository):
-        raise ValueError(f"got {repository!r}; needed: a hub id, owner/name")
+def check_hub_id(model: str) -> None:
+    """ValueError unless it reads owner/name or owner/name@revision."""
+    if not HUB_ID.fullmatch(model):
+        raise ValueError(f"got {model!r}; needed: a hub id, owner/name or owner/name@revision")
 
 
 def _snapshot(repository: str, revision: str) -> Path | None:
@@ -124,7 +136,8 @@ def _needed(root: Path, part: Part) -> Iterator[str]:
     at = f"{part.folder}/" if part.folder else ""
     if part.config is not None:
         yield at + part.config
-    yield from (at + name for name in part.any_of if (root / at / name).is_file())
+    optional = (*part.any_of, *part.also)
+    yield from (at + name for name in optional if (root / at / name).is_file())
     if part.weights is None:
         return
     index = at + f"{part.weights}.safetensors.index.json"
@@ -133,6 +146,14 @@ def _needed(root: Path, part: Part) -> Iterator[str]:
         yield from (at + name for name in _shards(root / index))
     else:
         yield at + f"{part.weights}.safetensors"
+
+
+def _published_names(part: Part) -> Iterator[str]:
+    """Patterns of a part's files on the hub: not its pickles and not its half-precision copies."""
+    at = f"{part.folder}/" if part.folder else ""
+    yield from (at + name for name in (part.config, *part.any_of, *part.also) if name)
+    if part.weights is not None:
+        yield from (f"{at}{part.weights}.safetensors*", f"{at}{part.weights}-0*.safetensors")
 
 
 def _shards(index: Path) -> list[str]:

@@ -73,8 +73,7 @@ TINY = {
 class WanAnimateSettings:
     """Defaults are those of Wan2.2 wan/configs/wan_animate_14B.py, unless told otherwise."""
 
-    model: str = "Wan-AI/Wan2.2-Animate-14B-Diffusers"
-    revision: str = "main"  # a commit pins it; the files' sha256 tell which it was
+    model: str = "Wan-AI/Wan2.2-Animate-14B-Diffusers"  # @COMMIT pins it
     folder: Path | None = None  # the same files in a folder, instead of the hub's cache
     steps: int = 20  # sample_steps
     guidance: float = 1.0  # sample_guide_scale: none
@@ -113,9 +112,7 @@ class WanAnimate:
         source: WanSource | None = None,
     ) -> None:
         given = settings or WanAnimateSettings()
-        model = PublishedModel(
-            given.model, given.revision, PARTS + IMAGE_PARTS, "about 82 GB", given.folder
-        )
+        model = PublishedModel(given.model, PARTS + IMAGE_PARTS, "about 82 GB", given.folder)
         self.info = replace(INFO, name=name)
         self._settings = given
         self._source: WanSource = source or PublishedWan(model, NETWORK, images=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from baselines.pipelines import PACKAGES
 from baselines.published_models import (
     DIFFUSERS,
-    TOKENIZER_FILES,
+    TOKENIZER,
     TRANSFORMERS,
     Part,
     PublishedModel,
@@ -27,7 +27,7 @@ PARTS = (
     Part("transformer", DIFFUSERS),
     Part("vae", DIFFUSERS),
     Part("text_encoder", TRANSFORMERS),
-    Part("tokenizer", config="tokenizer_config.json", any_of=TOKENIZER_FILES),
+    TOKENIZER,
     Part("scheduler", config="scheduler_config.json"),
 )
 IMAGE_PARTS = (

@@ -72,8 +72,7 @@ TINY = {
 class WanVaceSettings:
     """Defaults are those of ali-vilab/VACE vace/vace_wan_inference.py, unless told otherwise."""
 
-    model: str = "Wan-AI/Wan2.1-VACE-1.3B-diffusers"  # or ...-14B-diffusers
-    revision: str = "main"  # a commit pins it; the files' sha256 tell which it was
+    model: str = "Wan-AI/Wan2.1-VACE-1.3B-diffusers"  # or ...-14B-diffusers; @COMMIT pins it
     folder: Path | None = None  # the same files in a folder, instead of the hub's cache
     steps: int = 50  # sample_steps
     guidance: float = 5.0  # sample_guide_scale
@@ -111,7 +110,7 @@ class WanVace:
     ) -> None:
         given = settings or WanVaceSettings()
         size = "about 19 GB" if "1.3B" in given.model else "about 81 GB"
-        model = PublishedModel(given.model, given.revision, PARTS, size, given.folder)
+        model = PublishedModel(given.model, PARTS, size, given.folder)
         self.info = replace(INFO, name=name)
         self._settings = given
         self._source: WanSource = source or PublishedWan(model, NETWORK)
