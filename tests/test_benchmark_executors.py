@@ -16,8 +16,8 @@ from benchmark.results import GENERATIONS, Generation
 from benchmark.runner import generate
 from benchmark.running import Running
 from mrfashion.errors import ConfigError, MissingRequirement, MRFashionError, UnknownNameError
-from tests.test_benchmark_runner import BOTH, end_state
 from tests.moody_generators import join
+from tests.test_benchmark_runner import BOTH, end_state
 
 TWO = Running(device="cpu,cpu")
 
