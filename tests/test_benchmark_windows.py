@@ -17,7 +17,7 @@ from benchmark.windows import cut
 from mrfashion.errors import ItemError
 from mrfashion.generation import GeneratorInfo, Reference, Request, Result
 from mrfashion.letterbox import centre, paint
-from tests.toy_generators import Copy
+from tests.right_generators import Copy
 
 INFO = GeneratorInfo("any", "learned", "", 1, max_references=8, code_licence="MIT")
 

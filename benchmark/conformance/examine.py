@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +53,7 @@ def examine(
     real_size: bool = False,
     device: str = "cpu",
     dtype: str = "float32",
+    checks: Sequence[str] = tuple(CHECKS),
 ) -> Report:
     """Examine an entrant, or its rehearsal where asked or where its weights are missing.
 
@@ -72,7 +73,7 @@ def examine(
             raise ConfigError(f"{which} has no rehearsal; leave out --rehearse")
         start = partial(made.rehearsal, real_size=real_size)
     subject = Subject(which, make_entrant(which), start, rehearsed, device, dtype)
-    findings = tuple(finding(name, subject) for name in CHECKS)
+    findings = tuple(finding(name, subject) for name in checks)
     ran: Ran = "rehearsal" if rehearsed else "itself"
     first = subject.answers.get("first")
     return Report(
