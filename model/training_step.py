@@ -109,8 +109,7 @@ def losses(
         clean, noise = (rearrange(x, "b f c h w -> (b f) 1 c h w") for x in (clean, noise))
         timesteps = timesteps.flatten()
     noisy = scheduler.add_noise(clean, noise, timesteps)
-    poses = draw_poses(batch.keypoints, size, size, config.pose)
-    shown = references_of(batch, codec, config, draws.null)
+    poses, shown = told(batch, codec, config, draws.null)
     prediction: Prediction = network(noisy, timesteps, poses, shown, apart=stage.single)
     diffusion = velocity_loss(scheduler, prediction.velocity, clean, noise, timesteps)
     if config.flow != "on" or not prediction.conditioning.offsets:
@@ -119,11 +118,17 @@ def losses(
     return Losses(diffusion + stage.flow_weight * flow, diffusion, flow)
 
 
-def references_of(
+def told(
     batch: TrainingBatch, codec: Codec, config: NetworkConfig, null: Tensor | None = None
-) -> References:
-    """What a batch shows of its people; nothing to the samples that are `null` (b, bool)."""
-    size = (batch.references.shape[-2], batch.references.shape[-1])
+) -> tuple[Tensor, References]:
+    """Driving poses b f 3 H W, and what a batch shows of its people.
+
+    Samples that are `null` (b, bool) are shown nothing. Poses are drawn together: each drawing is
+    hundreds of small kernels, however many frames it has.
+    """
+    size, frames = (batch.frames.shape[-2], batch.frames.shape[-1]), batch.frames.shape[1]
+    keypoints = torch.cat([batch.keypoints, batch.reference_keypoints], dim=1)
+    drawings = draw_poses(keypoints, size, size, config.pose)
+    poses, shown = drawings.split([frames, drawings.shape[1] - frames], dim=1)
     valid = batch.reference_valid if null is None else batch.reference_valid & ~null[:, None]
-    drawings = draw_poses(batch.reference_keypoints, size, size, config.pose)
-    return References(batch.references, codec.encode(batch.references), drawings, valid)
+    return poses, References(batch.references, codec.encode(batch.references), shown, valid)

@@ -11,12 +11,11 @@ from typing import Any
 from torch import Tensor
 
 from model.codec import Codec
-from model.pose_encoder import draw_poses
 from model.profashion import ProFashion
 from model.sampling import sample
 from model.sampling_settings import SamplingSettings
 from model.training_data import TrainingBatch
-from model.training_step import references_of
+from model.training_step import told
 from mrfashion.views import UNDETERMINED, VIEWS, view_of
 
 ALL = "all"
@@ -59,9 +58,7 @@ def sampled(
         first += len(seeds)
         if number % share[1] != share[0]:
             continue
-        size = (batch.frames.shape[-2], batch.frames.shape[-1])
-        poses = draw_poses(batch.keypoints, size, size, network.config.pose)
-        shown = references_of(batch, codec, network.config)
+        poses, shown = told(batch, codec, network.config)
         yield Sampled(batch, poses, sample(network, codec, shown, poses, seeds, settings).frames)
 
 
