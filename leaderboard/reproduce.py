@@ -13,7 +13,7 @@ OPTIONS = {
     "seed": "--seed",
     "steps": "--steps",
     "guidance": "--guidance",
-    "limit": "--limit",
+    "limit": "--first",
 }
 
 

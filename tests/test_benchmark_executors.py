@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from mrfashion.errors import ConfigError, MissingRequirement, MRFashionError, Un
 from tests.moody_generators import join
 from tests.test_benchmark_runner import BOTH, end_state
 
+ROOT = Path(__file__).resolve().parent.parent
 TWO = Running(device="cpu,cpu")
 
 
@@ -127,13 +130,31 @@ def test_ray_says_how_to_get_it(tiny_dataset: Path, tmp_path: Path) -> None:
         generate(tiny_dataset, tmp_path, ["still"], running=Running(executor="ray"))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
-def test_ray_gives_what_one_process_gives(tiny_dataset: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def ray(toys: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A local cluster whose actors find the toys; the test skips without Ray."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", f"{toys}{os.pathsep}{ROOT}")
+    yield
+    ray.shutdown()
+
+
+def test_ray_gives_what_one_process_gives(tiny_dataset: Path, tmp_path: Path, ray: None) -> None:
+    running = Running(executor="ray", device="cpu,cpu")
     generate(tiny_dataset, tmp_path / "one", BOTH)
-    generate(
-        tiny_dataset, tmp_path / "ray", BOTH, running=Running(executor="ray", device="cpu,cpu")
-    )
+    generate(tiny_dataset, tmp_path / "ray", BOTH, running=running)
     assert end_state(tmp_path / "one") == end_state(tmp_path / "ray")
+
+
+def test_an_actor_that_dies_or_hangs_is_one_row(
+    tiny_dataset: Path, tmp_path: Path, ray: None
+) -> None:
+    running = Running(executor="ray", device="cpu,cpu", timeout_s=4)
+    generate(tiny_dataset, tmp_path, ["toy-moody"], running=running)
+    died, late = "generate.process-died", "generate.timeout"
+    assert [row.error for row in table(tmp_path)] == [died, died, late, None]
+    with pytest.raises(MissingRequirement, match="pip install something"):
+        generate(tiny_dataset, tmp_path, ["toy-lacking"], running=running)
 
 
 def test_importing_executors_imports_neither_ray_nor_torch() -> None:
