@@ -16,9 +16,9 @@ from baselines.animatediff_models import (
     IMAGE_ENCODER_FOLDER,
     Networks,
     PublishedAnimateDiff,
-    RandomAnimateDiff,
     Source,
 )
+from baselines.animatediff_random import RandomAnimateDiff
 from baselines.pipelines import (
     Offload,
     deciding,

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from baselines.animatediff import AnimateDiff, AnimateDiffSettings
-from baselines.animatediff_models import TINY, Networks, RandomAnimateDiff
+from baselines.animatediff_models import Networks
+from baselines.animatediff_random import TINY, RandomAnimateDiff
 from benchmark.fitting import fit, unfit
 from mrfashion.errors import MissingRequirement
 from mrfashion.generation import Generator, Request, Unsupported
