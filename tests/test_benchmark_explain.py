@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from benchmark.explain_figures import evenly, on_frame
 from benchmark.explaining import explain
 from benchmark.generations import TABLE_FILE
+from benchmark.protocol import TaskOptions
 from benchmark.results import GENERATIONS
 from benchmark.runner import generate
 from benchmark.view_weights import ViewWeight, Weighed, weights_by_view
@@ -105,13 +106,14 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def runs(tiny_dataset: Path, mine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("runs")
-    assert not generate(tiny_dataset, root, ["nearest", str(mine)]).failed
+    asked = TaskOptions(limit=2)
+    assert not generate(tiny_dataset, root, ["nearest", str(mine)], asked).failed
     return root
 
 
 def test_a_copys_strip_is_all_or_nothing(runs: Path, tmp_path: Path) -> None:
     summary = explain(runs, "nearest", tmp_path, limit=1)
-    assert (summary.entrant, summary.videos) == ("nearest", 4)
+    assert (summary.entrant, summary.videos) == ("nearest", 2)
     strip, numbers = summary.files
     pixels = np.asarray(Image.open(strip).convert("RGB"))
     full, empty = (
@@ -187,7 +189,7 @@ def test_the_command_prints_a_table(runs: Path, tiny_dataset: Path, tmp_path: Pa
     answer = CliRunner().invoke(build_app(), [*asked, "--dataset", str(tiny_dataset)])
     assert answer.exit_code == 0, answer.output
     lines = answer.stdout.splitlines()
-    assert lines[0] == "nearest: 4 videos with weights"
+    assert lines[0] == "nearest: 2 videos with weights"
     assert lines[1].split() == ["frames", *VIEWS]
     (back,) = (line for line in lines if line.startswith("back "))
     assert back.endswith("1.00, top 100%")

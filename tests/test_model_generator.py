@@ -113,7 +113,7 @@ def test_each_says_what_it_is_and_rehearses(name: str) -> None:
         entrant_identity(generator)
     )
     rehearsal.load("cpu", "float32")
-    asked = request(references=1, frames=2)
+    asked = replace(request(references=1, frames=2), steps=1, guidance=1.0)
     result = rehearsal.generate(asked)
     result.check(asked)
     assert result.effective["aggregation"] == generator.source.config.aggregation
@@ -242,7 +242,7 @@ def test_an_explanation_is_of_the_weights_used(loaded: ProFashionGenerator) -> N
 def test_what_weighs_nothing_explains_nothing(tmp_path: Path) -> None:
     concat = ConcatGenerator().rehearsal()
     concat.load("cpu", "float32")
-    assert concat.generate(request()).reference_weights is None
+    assert concat.generate(replace(request(), steps=1)).reference_weights is None
     with pytest.raises(Unsupported, match="none has a weight"):
         concat.explain(request())
 
