@@ -6,11 +6,15 @@ import json
 import re
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mrfashion.errors import ConfigError, ExitCode
+
+if TYPE_CHECKING:
+    from benchmark.frozen_protocol import Protocol
+    from benchmark.protocol import TaskOptions
 
 
 def mount(app: typer.Typer) -> None:
@@ -67,29 +71,15 @@ def generate_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Make every entrant's videos of a dataset's samples. Run it again to go on."""
-    from benchmark.frozen_protocol import load_protocol
-    from benchmark.protocol import TaskOptions
-    from benchmark.reduction import as_rule
     from benchmark.runner import generate
     from benchmark.running import Running
     from mrfashion.progress import track
 
-    options = TaskOptions(
-        splits=tuple(sorted(set(split or ["test"]))),
-        size=None if size is None else _pair(size, "x", "--size", "HxW, as 512x384"),
-        reduction=as_rule(reduction),
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        limit=first,
-    )
-    if protocol is not None and options != TaskOptions():
-        raise ConfigError(f"{protocol} says what is asked; leave out the options of the task")
     summary = generate(
         dataset,
         out,
         entrant,
-        options if protocol is None else load_protocol(protocol),
+        asked_of(protocol, split, size, reduction, seed, steps, guidance, first),
         running=Running(
             device=device,
             dtype=dtype,
@@ -107,6 +97,37 @@ def generate_command(
     print(json.dumps(summary.to_json(), indent=2) if as_json else summary.text())
     if summary.failed:
         raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def asked_of(
+    protocol: Path | None,
+    split: list[str] | None,
+    size: str | None,
+    reduction: str,
+    seed: int,
+    steps: int | None,
+    guidance: float | None,
+    first: int | None,
+) -> TaskOptions | Protocol:
+    """What the options of a command ask for; a protocol takes none beside it."""
+    from benchmark.frozen_protocol import load_protocol
+    from benchmark.protocol import TaskOptions
+    from benchmark.reduction import as_rule
+
+    options = TaskOptions(
+        splits=tuple(sorted(set(split or ["test"]))),
+        size=None if size is None else _pair(size, "x", "--size", "HxW, as 512x384"),
+        reduction=as_rule(reduction),
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+        limit=first,
+    )
+    if protocol is None:
+        return options
+    if options != TaskOptions():
+        raise ConfigError(f"{protocol} says what is asked; leave out the options of the task")
+    return load_protocol(protocol)
 
 
 def _pair(text: str, separator: str, option: str, form: str) -> tuple[int, int]:

@@ -82,7 +82,7 @@ class Made:
     sha256: str
     effective: str  # JSON
     reference_weights: list[float] | None  # f r, row by row
-    seconds: float
+    seconds: float | None  # None: made elsewhere
     peak_memory_bytes: int | None
     warnings: tuple[str, ...]
 

@@ -20,6 +20,7 @@ HELP = (
     "generators check",
     "generators inspect",
     "generators list",
+    "import",
     "pose",
     "pose export",
     "pose import",
