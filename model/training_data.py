@@ -64,6 +64,7 @@ class TurntableData:
     Our choice: of each group a target clip and two reference clips are rendered, all with their
     own motion and backdrop, so that no reference is a frame of the target's clip. One of the
     reference clips turns all round. `slices` bounds the memory: at 96x64 a group takes 0.9 MB.
+    On a GPU each worker takes some of its memory too, about 2 GB: fewer `slice_groups`, less.
     """
 
     size: tuple[int, int] = (96, 64)  # h, w

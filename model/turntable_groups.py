@@ -45,7 +45,10 @@ class Groups:
 
 
 class Slices(TorchDataset[Groups]):
-    """Slice k of one process: `size` garment groups that no other process has."""
+    """Slice k of one process: `size` garment groups, other ones than those of other processes.
+
+    Where the processes do not divide the groups, the last slice has a few of the first again.
+    """
 
     def __init__(self, config: TurntableData, wanted: Wanted, device: torch.device) -> None:
         self.config, self.wanted, self.device = config, wanted, device

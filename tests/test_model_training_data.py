@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import fields, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from model.training_data import (
     open_data,
 )
 from model.turntable_data import covering, draw
-from model.turntable_groups import render_groups
+from model.turntable_groups import Slices, render_groups
 from mrfashion.config import from_dict, to_dict
 from mrfashion.errors import ConfigError
 from mrfashion.sources.turntable.clips import group_plan
@@ -110,6 +111,28 @@ def test_ranks_share_no_group_and_draw_differently() -> None:
     groups = [{group for batch in own for group in batch.groups} for own in ranks]
     assert not groups[0] & groups[1]
     assert not same(ranks[0][0], ranks[1][0])
+
+
+@given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 9), st.integers(1, 5), st.data())
+@settings(max_examples=80, deadline=None)
+def test_slices_cover_all_groups_and_a_resumed_pool_holds_what_an_unbroken_one_does(
+    groups: int, world: int, slice_groups: int, slices: int, data: st.DataObject
+) -> None:
+    groups = max(groups, world)
+    config = replace(SMALL, groups=groups, slice_groups=slice_groups, slices=slices)
+    ranks = [Slices(config, Wanted(1, 1, False, 0, rank, world), CPU) for rank in range(world)]
+    size = ranks[0].size
+    total = -(-groups // (size * world))
+    dealt = [name for own in ranks for k in range(total) for name in own.names(k)]
+    assert len(set(dealt)) == groups
+    assert len(dealt) - groups < size * world
+    batch = data.draw(st.integers(0, 200))
+    held = range(ranks[0].oldest(batch), ranks[0].newest(batch) + 1)
+    assert 1 <= len(held) <= ranks[0].kept <= slices
+    assert ranks[0].oldest(batch + 1) >= held.start  # nothing that has gone comes back
+    assert ranks[0].newest(batch + 1) - ranks[0].newest(batch) in (0, 1)
+    if total > slices and batch >= slices * config.slice_steps:
+        assert len(held) == slices
 
 
 def test_the_run_seed_changes_the_draws_but_not_the_people() -> None:
@@ -280,7 +303,7 @@ def test_identity_names_what_decides_the_batches() -> None:
     assert from_dict(TurntableData, to_dict(SMALL)) == SMALL
 
 
-WITHOUT = """
+BARE = """
 import itertools, sys
 for name in ("av", "cv2", "pandas", "pyarrow", "pydantic", "rich", "typer", "PIL", "duckdb"):
     sys.modules[name] = None
@@ -290,28 +313,37 @@ from model.training_data import TurntableData, open_data
 class Large(torch.utils.data.Dataset):
     def __getitem__(self, k):
         return torch.full((20_000_000,), k % 9, dtype=torch.uint8)
-config = TurntableData((32, 24), clip_frames=8, target_frames=4, reference_frames=6,
-                       slice_groups=2, workers={workers}, validation_groups=1, validation_frames=2)
 if __name__ == "__main__":
-    data = open_data(config, batch=2, frames=2, consecutive=True, seed=0)
-    batch = next(data.batches(0))
-    large = iter(read_ahead(Large(), itertools.count(), {workers}))
+    config = TurntableData((32, 24), slice_groups=2, validation_groups=1, workers=1)
+    data = open_data(config, batch=2, frames=2, consecutive=True, seed=5)
+    print(float(next(data.batches(0)).frames.sum()), next(data.validation()).groups)
+    large = iter(read_ahead(Large(), itertools.count(), 1))
     print(len(next(large)), len(next(large)))
     del large  # while the next one is on its way
-    print(len(batch.groups), len(next(data.validation()).groups), float(batch.frames.sum()))
 """
 
 
-def test_renders_where_only_torch_is_and_in_processes_of_its_own(tmp_path: Any) -> None:
-    said = []
-    for workers in (0, 1):
-        script = tmp_path / f"train{workers}.py"
-        script.write_text(WITHOUT.format(workers=workers))
-        done = subprocess.run(
-            [sys.executable, script], capture_output=True, text=True, check=False, timeout=120
-        )
-        assert done.returncode == 0, done.stderr
-        assert not done.stderr
-        said.append(done.stdout)
-    assert said[0] == said[1]
-    assert said[0].splitlines()[-1].startswith("2 1 ")
+def test_renders_where_only_torch_is_and_in_processes_of_its_own(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(BARE)
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    config = TurntableData((32, 24), slice_groups=2, workers=0)
+    here = taken(opened(config, batch=2, frames=2, consecutive=True), 0, 1)[0]
+    said = done.stdout.splitlines()
+    assert said[0] == f"{float(here.frames.sum())} ('valid/g0000',)"
+    assert said[1] == "20000000 20000000"
+
+
+@pytest.mark.gpu
+def test_a_gpu_renders_the_same_ahead_on_resuming_and_as_a_cpu_does() -> None:
+    config = replace(SMALL, workers=1)
+    straight = taken(opened(config, device="cuda"), 0, 8)
+    resumed = taken(opened(config, device="cuda"), 5, 3)
+    assert all(same(a, b) for a, b in zip(resumed, straight[5:], strict=True))
+    assert straight[0].frames.is_cuda
+    for on_gpu, on_cpu in zip(straight, taken(opened(), 0, 8), strict=True):
+        apart = (on_gpu.frames.cpu() - on_cpu.frames).abs().max()
+        assert apart <= 1.01 / 127.5  # SPEC 6: one level between kinds of device
