@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.frozen_protocol import PROTOCOL_FILE, Protocol, protocol_of, save_protocol
-from benchmark.protocol import Task, load_task, open_dataset
+from benchmark.protocol import Task, load_task, open_dataset, task_samples
 from benchmark.results import GENERATIONS, SCORES
 from benchmark.study.ratings import RATINGS_FILE
 from leaderboard.board import Board
@@ -17,7 +17,7 @@ from leaderboard.build import build_board
 from leaderboard.clips import CLIPS, Run, draw_clips
 from leaderboard.plots import draw_plots
 from leaderboard.render import RENDERERS
-from leaderboard.rows import read_results
+from leaderboard.rows import Results, read_results
 from leaderboard.study import read_study
 from mrfashion.artefacts import folder_lock, sha256_file, write_atomic, write_json
 from mrfashion.errors import UnknownNameError
@@ -70,13 +70,14 @@ def report(
     generations = GENERATIONS.read(files["generations"])
     results = read_results(SCORES.read(files["scores"]), generations, task.task_hash)
     sources = {path.name: sha256_file(path) for path in files.values()}
-    frozen = protocol_of(root)
-    board = build_board(results, title, _protocol(task, frozen), sources)
+    frozen, dataset = protocol_of(root), open_dataset(root, task)
+    words = _protocol(task, frozen) | _part(results, len(task_samples(dataset, task)))
+    board = build_board(results, title, words, sources)
     if study_root is not None:
         study = read_study(Path(study_root), task.task_hash)
         sources[RATINGS_FILE] = sha256_file(Path(study_root) / RATINGS_FILE)
         board = dataclasses.replace(board, study=study)
-    run = Run(root, open_dataset(root, task), task, generations, results)
+    run = Run(root, dataset, task, generations, results)
     with folder_lock(site):
         plots = draw_plots(board, site)
         pictures = draw_clips(run, board, site, clips)
@@ -92,6 +93,12 @@ def report(
                 paths[name] = site / file_name
                 write_atomic(paths[name], render(board))
     return Site(board, site / BOARD_FILE, paths)
+
+
+def _part(results: Results, samples: int) -> dict[str, str]:
+    """How much of the task was generated at all, where that is not the whole."""
+    made = len(results.group_of)
+    return {} if made == samples else {"part": f"{made} of the task's {samples} samples so far"}
 
 
 def as_json(board: Board) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from benchmark.results import Generation
+from benchmark.runner import generate
+from benchmark.running import Running
 from benchmark.scoring import score
 from benchmark.study.export import export
 from benchmark.study.ingest import ingest
@@ -247,6 +249,14 @@ def test_fewer_clips_leave_fewer_files(runs: Path, tmp_path: Path) -> None:
     assert report(runs, out, clips=0).board.pictures == ()
     assert not list((out / "videos").iterdir())
     assert 'id="pictures"' not in (out / "index.html").read_text()
+
+
+def test_a_part_of_a_task_says_so(tiny_dataset: Path, tmp_path: Path) -> None:
+    generate(tiny_dataset, tmp_path / "runs", ["still"], running=Running(limit=2))
+    score(tmp_path / "runs", metrics=["psnr"])
+    board = report(tmp_path / "runs", tmp_path / "site", clips=0).board
+    assert board.protocol["part"] == "2 of the task's 4 samples so far"
+    assert "2 of the task&#39;s 4 samples" in (tmp_path / "site" / "index.html").read_text()
 
 
 def test_the_funnel_is_that_of_the_dataset(site: Path, page: Tags) -> None:
