@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mrfashion.artefacts import write_atomic
 from mrfashion.figures import STYLE, printable
 from mrfashion.generation import Reference
-from mrfashion.letterbox import Placement
+from mrfashion.letterbox import Placement, letterbox
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 COLOURS = "viridis"  # rises evenly in lightness: read in grey, too
 SHOWN_FRAMES, SHOWN_MAPS = 12, 3
 DPI = 110
+CELL, LABEL, GAP = (192, 144), 36, 8  # of a map, h w; above it; beside it; pixels
+OPACITY = 0.65
+Image = NDArray[np.uint8]  # h w 3
 Maps = Mapping[int, Mapping[int, NDArray[np.float32]]]
 
 
@@ -32,10 +35,16 @@ class Shown:
     """A video and what it was made from."""
 
     title: str
-    frames: Mapping[int, NDArray[np.uint8]]  # h w 3, of those that are drawn
+    frames: Mapping[int, Image]  # of those that are drawn
     yaw_deg: NDArray[np.float32]  # f
     references: tuple[Reference, ...]
     weights: NDArray[np.float32]  # f r
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cell:
+    label: str
+    image: Image | None = None
 
 
 def draw_strip(shown: Shown, path: Path) -> None:
@@ -81,29 +90,61 @@ def draw_maps(shown: Shown, maps: Maps, path: Path) -> None:
 
 
 def _maps(shown: Shown, maps: Maps) -> Figure:
+    """One picture of all cells: an axis for each would take seconds."""
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
-    rows = [(index, stride) for index, levels in maps.items() for stride in sorted(levels)]
-    columns = len(shown.references) + 1
-    figure = Figure(layout="constrained", figsize=(1.2 + 1.5 * columns, 1 + 1.9 * (len(rows) + 1)))
-    axes = figure.subplots(len(rows) + 1, columns, squeeze=False)
-    figure.suptitle(printable(shown.title, 60))
-    axes[0, 0].axis("off")
-    for axis, reference in zip(axes[0, 1:], shown.references, strict=True):
-        _picture(axis, reference.image, _label(reference))
-    image = None
-    for (index, stride), line in zip(rows, axes[1:], strict=True):
+    lines = [[_Cell(""), *(_Cell(_label(r), r.image) for r in shown.references)]]
+    for index, levels in maps.items():
         frame = shown.frames[index]
-        if stride == min(maps[index]):
-            _picture(line[0], frame, f"frame {index}\n{degrees(shown.yaw_deg[index])}")
-        else:
-            line[0].axis("off")
-        for axis, weights in zip(line[1:], maps[index][stride], strict=True):
-            image = _overlay(axis, frame, weights)
-            axis.set_title(f"{stride} px, mean {weights.mean():.2f}", fontsize=7)
-    if image is not None:
-        figure.colorbar(image, ax=axes[1:, 1:], label="weight", shrink=0.6)
+        for stride, weights in sorted(levels.items()):
+            first = stride == min(levels)
+            own = f"frame {index}\n{degrees(shown.yaw_deg[index])}"
+            line = [_Cell(own, frame) if first else _Cell("")]
+            for of_one in weights:
+                said = f"{stride} px a place\nmean {of_one.mean():.2f}"
+                line.append(_Cell(said, overlaid(frame, of_one, colormaps[COLOURS])))
+            lines.append(line)
+    picture, labels = _mosaic(lines)
+    height, width = (side / DPI for side in picture.shape[:2])
+    figure = Figure(layout="constrained", figsize=(width + 1, height + 0.5))
+    axis = figure.subplots()
+    axis.imshow(picture)
+    axis.axis("off")
+    for x, y, text in labels:
+        axis.text(x, y, text, fontsize=7, ha="center", va="bottom")
+    figure.suptitle(printable(shown.title, 60))
+    figure.colorbar(ScalarMappable(cmap=COLOURS), ax=axis, label="weight", shrink=0.5)
     return figure
+
+
+def overlaid(frame: Image, weights: NDArray[np.float32], colours: Any) -> Image:
+    """Weights h w, which cover the frame, as colour over it in grey."""
+    rows, columns = (
+        np.arange(side) * cells // side
+        for side, cells in zip(frame.shape[:2], weights.shape, strict=True)
+    )
+    colour = 255 * colours(weights[rows][:, columns])[..., :3]
+    grey = frame.mean(axis=2, keepdims=True)
+    mixed: Image = (OPACITY * colour + (1 - OPACITY) * grey).round().astype(np.uint8)
+    return mixed
+
+
+def _mosaic(lines: Sequence[Sequence[_Cell]]) -> tuple[Image, list[tuple[float, float, str]]]:
+    """A white picture with all cells in equal boxes, and where each label stands above its own."""
+    height, width = CELL
+    across = max(map(len, lines)) * (width + GAP)
+    picture = np.full((len(lines) * (height + LABEL), across, 3), 255, np.uint8)
+    labels = []
+    for row, line in enumerate(lines):
+        for column, cell in enumerate(line):
+            top, left = row * (height + LABEL) + LABEL, column * (width + GAP)
+            if cell.image is not None:
+                inner = picture[top : top + height, left : left + width]
+                inner[:] = letterbox(cell.image, CELL)
+                labels.append((left + width / 2, top - 3.0, cell.label))
+    return picture, labels
 
 
 def on_frame(weights: NDArray[np.float32], box: Placement) -> NDArray[np.float32]:
@@ -127,21 +168,10 @@ def _label(reference: Reference) -> str:
     return f"{reference.view or 'no view'}\n{degrees(reference.yaw_deg)}"
 
 
-def _picture(axis: Axes, image: NDArray[np.uint8], title: str) -> None:
+def _picture(axis: Axes, image: Image, title: str) -> None:
     axis.imshow(image)
     axis.set_title(title, fontsize=7)
     axis.axis("off")
-
-
-def _overlay(axis: Axes, frame: NDArray[np.uint8], weights: NDArray[np.float32]) -> Any:
-    """Weights as colour over the grey frame; both fill the same rectangle."""
-    height, width = frame.shape[:2]
-    where = (0, width, height, 0)
-    axis.imshow(frame.mean(axis=2), cmap="gray", vmin=0, vmax=255, extent=where)
-    axis.axis("off")
-    return axis.imshow(
-        weights, cmap=COLOURS, vmin=0, vmax=1, alpha=0.65, extent=where, interpolation="nearest"
-    )
 
 
 def _write_png(path: Path, figure: Figure) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from PIL import Image
 from typer.testing import CliRunner
 
-from benchmark.explain_figures import evenly, on_frame
+from benchmark.explain_figures import OPACITY, evenly, on_frame, overlaid
 from benchmark.explaining import explain
 from benchmark.generations import TABLE_FILE
 from benchmark.protocol import TaskOptions
@@ -81,6 +82,14 @@ def test_a_map_covers_the_frame_without_its_bars() -> None:
     assert np.array_equal(placed[0, :, 0], [0, 0, 0, 2, 2, 2])
     assert np.array_equal(placed[0, 0], [0] * 4 + [1] * 4)
     assert (on_frame(np.full((2, 1, 1), 0.5, np.float32), box) == 0.5).all()
+
+
+def test_weights_colour_the_grey_frame() -> None:
+    frame = np.full((4, 6, 3), 100, np.uint8)
+    mixed = overlaid(frame, np.array([[0.0, 1.0]], np.float32), colormaps["viridis"])
+    for half, colour in ((mixed[:, :3], PURPLE), (mixed[:, 3:], YELLOW)):
+        expected = OPACITY * np.array(colour) + (1 - OPACITY) * 100
+        assert np.abs(half - expected).max() <= 1
 
 
 @pytest.mark.parametrize(("frames", "most"), [(1, 12), (5, 12), (12, 12), (200, 12), (2, 3)])
