@@ -46,6 +46,11 @@ def entrant_names() -> list[str]:
     return [*ENTRANTS, *sorted(others - set(ENTRANTS))]
 
 
+def lacks() -> dict[str, list[str]]:
+    """What each of ours lacks on this machine, in words; those of others load only when named."""
+    return {name: make_entrant(name).check() for name in ENTRANTS}
+
+
 def make_entrants(names_or_files: Sequence[str]) -> list[Generator]:
     """Generators of one run, in order; what is named twice comes once.
 

@@ -40,9 +40,10 @@ def list_command(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
+    width = max(len(row["name"]) for row in rows)
     for row in rows:
         state = "not loaded" if "kind" not in row else "missing" if row["missing"] else "ready"
-        typer.echo(f"{row['name']:<16} {row.get('kind', ''):<8} {state:<10} {row['summary']}")
+        typer.echo(f"{row['name']:<{width}}  {row.get('kind', ''):<8} {state:<10} {row['summary']}")
 
 
 def inspect_command(which: Which, as_json: AsJson = False) -> None:

@@ -57,8 +57,8 @@ def build_app() -> typer.Typer:
             typer.echo(__version__)
             raise typer.Exit
 
+    mount_mrfashion(app, _lacks)
     for mount in (
-        mount_mrfashion,
         mount_pose,
         mount_weights,
         mount_model,
@@ -73,6 +73,13 @@ def build_app() -> typer.Typer:
     ):
         mount(app)
     return app
+
+
+def _lacks() -> dict[str, list[str]]:
+    """What each generator lacks on this machine, in words."""
+    from benchmark.entrants import lacks
+
+    return lacks()
 
 
 def run(arguments: list[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def mount(app: typer.Typer) -> None:
-    """Register curate, describe, verify, doctor and demo."""
-    for command in (curate, describe, verify, doctor, demo):
+def mount(app: typer.Typer, lacks: Callable[[], dict[str, list[str]]]) -> None:
+    """Register curate, describe, verify, doctor and demo; `lacks` is what each generator lacks."""
+    for command in (curate, describe, verify, _doctor(lacks), demo):
         app.command()(command)
 
 
@@ -107,19 +108,22 @@ def verify(
         raise typer.Exit(ExitCode.MISMATCH)
 
 
-def doctor(as_json: Json = False) -> None:
-    """Say what this machine can do, and what mends what it cannot."""
-    from mrfashion.doctor import examine
+def _doctor(lacks: Callable[[], dict[str, list[str]]]) -> Callable[..., None]:
+    def doctor(as_json: Json = False) -> None:
+        """Say what this machine can do, and what mends what it cannot."""
+        from mrfashion.doctor import examine
 
-    findings = examine()
-    if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings]))
-    else:
-        for finding in findings:
-            mark = "ok  " if finding.ok else ("FAIL" if finding.needed else "-   ")
-            typer.echo(f"{mark}  {finding.what}: {finding.detail}")
-    if any(finding.needed and not finding.ok for finding in findings):
-        raise typer.Exit(ExitCode.MISSING)
+        findings = examine(lacks())
+        if as_json:
+            typer.echo(json.dumps([asdict(finding) for finding in findings]))
+        else:
+            for finding in findings:
+                mark = "ok  " if finding.ok else ("FAIL" if finding.needed else "-   ")
+                typer.echo(f"{mark}  {finding.what}: {finding.detail}")
+        if any(finding.needed and not finding.ok for finding in findings):
+            raise typer.Exit(ExitCode.MISSING)
+
+    return doctor
 
 
 def demo(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +33,11 @@ class Finding:
     detail: str
 
 
-def examine() -> list[Finding]:
-    """Try what the toolkit needs, on small real data; probes the GPU only because it is asked."""
+def examine(lacks: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """Try what the toolkit needs, on small real data; probes the GPU only because it is asked.
+
+    `lacks` says in words what each generator misses here.
+    """
     packages = environment()["packages"]
     versions = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
     return [
@@ -44,6 +47,7 @@ def examine() -> list[Finding]:
         _gpu(),
         *(_extra(name, *words) for name, words in OPTIONAL.items()),
         *(_weights(model) for model in dict.fromkeys(row.model for row in WEIGHTS.values())),
+        *(_generator(name, missing) for name, missing in lacks.items()),
     ]
 
 
@@ -98,3 +102,7 @@ def _weights(model: str) -> Finding:
         return Finding(what, False, False, f"{', '.join(lacking)}: {rows[0].command}")
     own = "".join(f", {name} on your word" for name, found in states.items() if found == "trusted")
     return Finding(what, True, False, f"present{own}")
+
+
+def _generator(name: str, missing: Sequence[str]) -> Finding:
+    return Finding(f"generator {name}", not missing, False, "; ".join(missing) or "can run")

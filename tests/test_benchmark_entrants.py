@@ -19,6 +19,7 @@ from benchmark.generator_commands import mount
 from benchmark.protocol import TaskOptions, make_task, task_samples
 from benchmark.reduction import reduce_references
 from benchmark.requests import build_request
+from mrfashion.__main__ import run
 from mrfashion.errors import ConfigError, MissingRequirement, UnknownNameError
 from mrfashion.generation import Request
 from mrfashion.manifest import Dataset
@@ -106,3 +107,13 @@ def test_generators_inspect_shows_one() -> None:
     assert shown["per_frame_copy"] is True
     assert shown["missing"] == []
     assert "per_frame_copy" in command("inspect", "nearest")
+
+
+def test_the_doctor_says_what_each_generator_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--json"]) == 0
+    said = {row["what"]: row for row in json.loads(capsys.readouterr().out)}
+    for name in ENTRANTS:
+        missing = make_entrant(name).check()
+        row = said[f"generator {name}"]
+        assert (row["ok"], row["needed"]) == (not missing, False)
+        assert row["detail"] == ("; ".join(missing) or "can run")
