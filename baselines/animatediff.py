@@ -14,7 +14,6 @@ from baselines.animatediff_models import (
     ALONE,
     BASE_PARTS,
     IMAGE_ENCODER_FOLDER,
-    Networks,
     PublishedAnimateDiff,
     Source,
 )
@@ -114,7 +113,7 @@ class AnimateDiff:
         self.info = replace(INFO, name=name)
         self._settings = settings or AnimateDiffSettings()
         self._source: Source = source or _published(self._settings)
-        self._networks: Networks | None = None
+        self._prompts: tuple[Any, Any] | None = None
         self._pipeline: Any = None
         self._dtype = ""
 
@@ -137,7 +136,7 @@ class AnimateDiff:
         pipeline.load_ip_adapter(networks.ip_adapter, subfolder="", weight_name="")
         pipeline.set_ip_adapter_scale(given.reference_scale)
         self._pipeline = ready(pipeline, device, given.offload)
-        self._networks, self._dtype = networks, dtype
+        self._prompts, self._dtype = (networks.wanted, networks.unwanted), dtype
 
     def rehearsal(self, *, real_size: bool = False) -> Generator:
         """The same on random weights: tiny, or of the true size."""
@@ -151,8 +150,8 @@ class AnimateDiff:
         from mrfashion.poses.skeletons import draw_skeletons
 
         refuse_unfit(request, self.info)
-        given, networks = self._settings, self._networks
-        if networks is None:
+        given, prompts = self._settings, self._prompts
+        if prompts is None:
             raise RuntimeError(f"{self.info.name}: load(device, dtype) comes before generate")
         poses = draw_skeletons(request.keypoints, request.frame_size, request.size, STYLE)
         # As its README advises for pictures that are not square, whose ends would be cut off.
@@ -173,8 +172,8 @@ class AnimateDiff:
             guidance_scale=guidance,
             controlnet_conditioning_scale=given.pose_scale,
             generator=seeded(request.seed),
-            prompt_embeds=networks.wanted,
-            negative_prompt_embeds=networks.unwanted,
+            prompt_embeds=prompts[0],
+            negative_prompt_embeds=prompts[1],
             output_type="np",
         ).frames[0]
         return Result(

@@ -20,6 +20,8 @@ MAX_INDEX_BYTES = 64 << 20  # of a table of shards
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 DIFFUSERS, TRANSFORMERS = "diffusion_pytorch_model", "model"  # what the two call their weights
 HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w.-]+))?")
+# Beside what is read lie pickles, half-precision copies and training states, gigabytes each.
+EXCLUDED = " --exclude '*.bin' --exclude '*.fp16.*' --exclude '*.non_ema.*'"
 INSTALL = "pip install 'mrfashion[train]'"
 
 
@@ -102,10 +104,10 @@ class PublishedModel:
 
     def _command(self) -> str:
         repository, revision = self._on_hub()
-        names = " ".join(f"'{name}'" for part in self.parts for name in _published_names(part))
+        wanted = (f" --include '{name}'" for part in self.parts for name in _on_the_hub(part))
         pin = "" if revision == "main" else f" --revision {revision}"
         to = f" --local-dir {self.folder}" if self.folder is not None else ""
-        return f"hf download {repository}{pin}{to} --include {names} ({self.size})"
+        return f"hf download {repository}{pin}{to}{''.join(wanted)}{EXCLUDED} ({self.size})"
 
 
 def missing_packages(*names: str) -> list[str]:
@@ -148,12 +150,12 @@ def _needed(root: Path, part: Part) -> Iterator[str]:
         yield at + f"{part.weights}.safetensors"
 
 
-def _published_names(part: Part) -> Iterator[str]:
-    """Patterns of a part's files on the hub: not its pickles and not its half-precision copies."""
+def _on_the_hub(part: Part) -> tuple[str, ...]:
+    """Patterns of a part's files: a folder that is its alone, or the very files."""
+    if part.folder and (part.config or part.any_of):
+        return (f"{part.folder}/*",)
     at = f"{part.folder}/" if part.folder else ""
-    yield from (at + name for name in (part.config, *part.any_of, *part.also) if name)
-    if part.weights is not None:
-        yield from (f"{at}{part.weights}.safetensors*", f"{at}{part.weights}-0*.safetensors")
+    return tuple(at + name for name in (part.config, f"{part.weights}.safetensors") if name)
 
 
 def _shards(index: Path) -> list[str]:

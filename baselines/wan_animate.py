@@ -48,8 +48,8 @@ INFO = GeneratorInfo(
     citation="Cheng et al., Wan-Animate: Unified Character Animation and Replacement with "
     "Holistic Replication, arXiv 2509.14055",
 )
-# transformer/config.json of Wan2.2-Animate-14B is diffusers' default throughout.
-TRUE_SIZES: dict[str, Any] = {}
+# transformer/config.json of Wan2.2-Animate-14B; what is absent is diffusers' default.
+TRUE_SIZES = {"added_kv_proj_dim": 5120}
 TINY = {
     "num_attention_heads": 2,
     "attention_head_dim": 12,
@@ -58,6 +58,7 @@ TINY = {
     "ffn_dim": 32,
     "num_layers": 2,
     "image_dim": 16,
+    "added_kv_proj_dim": 24,
     "motion_encoder_channel_sizes": {"4": 8, "8": 8, "16": 8},
     "motion_encoder_size": 16,
     "motion_style_dim": 8,

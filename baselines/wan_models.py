@@ -32,7 +32,7 @@ PARTS = (
 )
 IMAGE_PARTS = (
     Part("image_encoder", TRANSFORMERS),
-    Part("image_processor", config="preprocessor_config.json"),
+    Part("image_processor", None, None, ("preprocessor_config.json", "processor_config.json")),
 )
 SAFE = {"use_safetensors": True, "local_files_only": True}
 TEXT_DIM = 4096  # of UMT5-xxl
@@ -43,14 +43,14 @@ NEGATIVE_PROMPT = (
     "JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，"
     "手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
 )
-# scheduler/scheduler_config.json of the published models; the shift is a setting of ours.
+# scheduler/scheduler_config.json of the published models; the shift is a setting.
 SCHEDULER = {
     "prediction_type": "flow_prediction",
     "use_flow_sigmas": True,
     "num_train_timesteps": 1000,
 }
 TINY_VAE = {"base_dim": 3, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1}
-# image_encoder/config.json of Wan2.2-Animate: OpenCLIP ViT-H/14. The true one needs no key more.
+# image_encoder/config.json of Wan2.2-Animate: OpenCLIP ViT-H/14.
 IMAGE_ENCODER = {
     "hidden_size": 1280,
     "intermediate_size": 5120,

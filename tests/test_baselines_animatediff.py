@@ -181,9 +181,8 @@ class SamePrompts:
 
     def networks(self, texts: tuple[str, str], device: str, dtype: Any) -> Networks:
         drawn = RandomAnimateDiff(real_size=False).networks(texts, device, dtype)
-        told = self.loaded._networks
-        assert told is not None
-        return replace(drawn, wanted=told.wanted, unwanted=told.unwanted)
+        assert self.loaded._prompts is not None
+        return replace(drawn, wanted=self.loaded._prompts[0], unwanted=self.loaded._prompts[1])
 
 
 def test_the_published_layouts_are_loaded(published: Path) -> None:

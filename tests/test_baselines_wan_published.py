@@ -199,6 +199,35 @@ def test_nothing_is_looked_for_on_the_network(monkeypatch: pytest.MonkeyPatch) -
             generator.load("cpu", "float32")
 
 
+def test_the_hubs_cache_is_read(
+    vace_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `hf download` leaves it: a branch's name, a snapshot of links, and blobs beside it."""
+    from huggingface_hub import constants
+
+    repository = tmp_path / "models--owner--name"
+    snapshot = repository / "snapshots" / ("c" * 40)
+    for number, path in enumerate(sorted(p for p in vace_folder.rglob("*") if p.is_file())):
+        link = snapshot / path.relative_to(vace_folder)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        blob = repository / "blobs" / str(number)
+        blob.parent.mkdir(exist_ok=True)
+        shutil.copy(path, blob)
+        link.symlink_to(blob)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("c" * 40)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    for model in ("owner/name", "owner/name@" + "c" * 40):
+        generator = WanVace(WanVaceSettings(model=model, steps=2))
+        assert generator.check() == []
+        expected = from_folder(vace_folder).settings()["files_sha256"]
+        assert generator.settings()["files_sha256"] == expected
+    generator.load("cpu", "float32")
+    generator.generate(request()).check(request())
+    (problem,) = WanVace(WanVaceSettings(model="owner/name@other")).check()
+    assert "hf download owner/name --revision other --include 'transformer/*'" in problem
+
+
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_models, "find_spec", lambda name: None)
     assert "pip install 'mrfashion[train]'" in WanVace().check()[0]
@@ -224,3 +253,24 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]) -> No
 def test_a_name_of_the_users_is_told() -> None:
     assert WanVace(name="vace-14b").info.name == "vace-14b"
     assert WanVace(name="vace-14b").rehearsal().info.name == "vace-14b"
+
+
+def test_the_true_sizes_are_those_of_the_published_files() -> None:
+    """Parameters by the bytes of the safetensors on the hub: 34.7 GB in 2 bytes, 69.1 GB in 4."""
+    import diffusers
+    import torch
+
+    from baselines.wan_animate import TRUE_SIZES
+    from baselines.wan_vace import SIZES_1_3B, SIZES_14B
+
+    def parameters(kind: str, sizes: dict[str, Any]) -> float:
+        with torch.device("meta"):
+            network = getattr(diffusers, kind)(**sizes)
+        return sum(p.numel() for p in network.parameters()) / 1e9
+
+    assert parameters("WanVACETransformer3DModel", SIZES_14B) == pytest.approx(34.7 / 2, abs=0.03)
+    # Its 1.42 billion of Wan2.1 lie in 4 bytes, what VACE adds in 2: 7.15 GB.
+    assert parameters("WanVACETransformer3DModel", SIZES_1_3B) == pytest.approx(2.15, abs=0.01)
+    assert parameters("WanAnimateTransformer3DModel", TRUE_SIZES) == pytest.approx(
+        69.1 / 4, abs=0.02
+    )
