@@ -17,8 +17,8 @@ from mrfashion.artefacts import atomic_path, folder_lock, sweep_temporaries
 from mrfashion.downloads import download, is_whole, offline_by, stated_size
 from mrfashion.errors import ConfigError, HashMismatch, MissingRequirement
 from mrfashion.progress import Progress, silent
-from mrfashion.weight_files import Pin, WeightFile
 from mrfashion.weight_origins import Archive, ByHand, Hub, Member
+from mrfashion.weight_row import Pin, WeightFile
 from mrfashion.weight_trust import set_trust
 from mrfashion.weights import HERE, files_of, path_of, pin_of, state, weights_folder
 

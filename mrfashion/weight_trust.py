@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mrfashion.artefacts import read_object, write_json
 from mrfashion.errors import InputRefused
-from mrfashion.weight_files import Pin
+from mrfashion.weight_row import Pin
 
 FILE = "trusted.json"
 VERSION = 1

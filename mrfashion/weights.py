@@ -15,7 +15,7 @@ from typing import Any, Literal
 from mrfashion.artefacts import sha256_file
 from mrfashion.errors import MissingRequirement, UnknownNameError
 from mrfashion.weight_files import WEIGHTS as WEIGHTS
-from mrfashion.weight_files import Pin, WeightFile
+from mrfashion.weight_row import Pin, WeightFile
 from mrfashion.weight_trust import trusted
 
 State = Literal["present", "trusted", "missing", "wrong"]

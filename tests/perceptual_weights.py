@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mrfashion import weights
-from mrfashion.weight_files import Pin
+from mrfashion.weight_row import Pin
 from mrfashion.weight_trust import set_trust
 from mrfashion.weights import WEIGHTS
 from tests.golden.perceptual import GOLDEN, layer_name, random_tensor

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mrfashion import weights
-from mrfashion.weight_files import WeightFile
 from mrfashion.weight_origins import Archive, ByHand, Https, Hub, Member, Origin, Wheel
+from mrfashion.weight_row import WeightFile
 from mrfashion.weights import state
 from tests.file_server import FileServer, forget_settings, serving
 
