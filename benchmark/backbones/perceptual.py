@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from benchmark.backbones.alexnet import AlexNet
 from benchmark.backbones.feature_cache import FeatureCache, Features
+from benchmark.backbones.repeatable import repeatable
 from benchmark.backbones.shift_tolerant import ShiftTolerantAlexNet, ShiftTolerantVGG16
 from benchmark.backbones.squeezenet import SqueezeNet
 from benchmark.backbones.trunk import Trunk, convolution, load_strictly, read_state
@@ -43,7 +43,7 @@ RENAMED = (  # as published => as here
 )
 CACHE_BYTES = 1 << 30  # of features of target frames, for each network
 
-_loading, _launching = Lock(), Lock()
+_loading = Lock()
 _networks: dict[str, PerceptualDistance] = {}
 
 
@@ -66,7 +66,7 @@ class PerceptualDistance(nn.Module):
     @torch.inference_mode()
     def features(self, images: Tensor, low: float = -1.0) -> Features:
         """b h w 3, uint8 => the layers of the images brought to [low, 1], of length one along c."""
-        with _repeatable(self.shift.device):
+        with repeatable(self.shift.device):
             x = images.to(self.shift.device).permute(0, 3, 1, 2).float()
             x = x / (255 / (1 - low)) + low
             layers = self.trunk((x - self.shift) / self.scale)
@@ -81,7 +81,7 @@ class PerceptualDistance(nn.Module):
     @torch.inference_mode()
     def forward(self, one: Features, other: Features, size: Sequence[int] | None = None) -> Tensor:
         """Two batches' layers => b distances; with `size` (h, w) means of maps enlarged to it."""
-        with _repeatable(self.shift.device):
+        with repeatable(self.shift.device):
             total = self.shift.new_zeros(len(one[0]))
             for head, a, b in zip(self.heads, one, other, strict=True):
                 apart = head((a - b).square_())
@@ -124,16 +124,3 @@ def _renamed(key: str) -> str:
         if match := re.fullmatch(pattern, key):
             return match.expand(name)
     return key
-
-
-@contextmanager
-def _repeatable(device: torch.device) -> Iterator[None]:
-    """On CUDA: full float32, the same algorithm each time. The settings are global: one at a time.
-
-    TF32, PyTorch's default for convolutions, gives another number: by up to 7e-5 of it on an H200.
-    """
-    if device.type != "cuda":
-        yield
-        return
-    with _launching, torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        yield

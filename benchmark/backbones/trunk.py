@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from benchmark.backbones.torchscript import is_torchscript, read_torchscript
 from mrfashion.errors import InputRefused
 
 
@@ -41,12 +42,15 @@ def convolution(
     return nn.Conv2d(channels, filters, kernel, stride, padding, bias=bias, device="meta")
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a PyTorch file; it can run no code. InputRefused where it holds others."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise InputRefused(f"{path} is no PyTorch file of plain tensors: {error}") from None
+def read_state(path: Path, under: Sequence[str] = ()) -> dict[str, Tensor]:
+    """The tensors of a PyTorch or TorchScript file; it can run no code.
+
+    Some files hold them under one of the keys `under`, beside what training needed. InputRefused
+    where the file holds anything else, or what is no number.
+    """
+    state: object = read_torchscript(path) if is_torchscript(path) else _loaded(path)
+    if isinstance(state, dict):
+        state = next((state[key] for key in under if key in state), state)
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
     ):
@@ -54,6 +58,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
         raise InputRefused(f"{path} holds values that are no numbers in {', '.join(bad)}")
     return {name: tensor.float() for name, tensor in state.items()}
+
+
+def _loaded(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise InputRefused(f"{path} is no PyTorch file of plain tensors: {error}") from None
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:

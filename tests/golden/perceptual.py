@@ -46,7 +46,7 @@ def summary(layer: torch.Tensor) -> list[float]:
 
 def main() -> None:
     """Overwrite the golden file."""
-    _without_operators()
+    without_operators()
     cases: list[dict[str, Any]] = []
     files = {}
     for name in NETWORKS:
@@ -115,7 +115,7 @@ def _peer(name: str) -> Any:
     return lpips.LPIPS(net=trunk, pnet_rand=True, verbose=False)
 
 
-def _without_operators() -> None:
+def without_operators() -> None:
     """torchvision's networks need none of its compiled operators, which fit one torch build."""
     library = torch.library.Library("torchvision", "DEF")
     for operator in ("nms", "qnms"):
