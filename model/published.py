@@ -20,18 +20,18 @@ from model.key_maps import (
 )
 from model.profashion import ProFashion
 from model.published_files import read_weights
-from model.published_parts import AUTOENCODER as AUTOENCODER
 from model.published_parts import (
+    AUTOENCODER,
     IMAGE_ENCODER,
     TWIN_FILES,
     TWINS,
     Part,
+    Sources,
     autoencoder_file,
     image_encoder_part,
     stable_diffusion_parts,
     twin_part,
 )
-from model.published_parts import Sources as Sources
 from mrfashion.errors import UnknownNameError
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from model.profashion import ProFashion
 from model.prototype_aggregator import Prototypes
 from model.prototype_instantiator import Conditioning
 from model.reference_encoder import References
-from model.sampling_settings import SamplingSettings as SamplingSettings
+from model.sampling_settings import SamplingSettings
 from mrfashion.errors import ItemError
 from mrfashion.progress import Progress, silent
 

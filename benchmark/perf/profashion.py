@@ -20,7 +20,8 @@ from model.diffusion import ddim_scheduler, velocity_loss
 from model.keypoint_flow import flow_loss
 from model.profashion import ProFashion
 from model.reference_encoder import References
-from model.sampling import SamplingSettings, sample
+from model.sampling import sample
+from model.sampling_settings import SamplingSettings
 
 Shape = tuple[int, int, int]  # f H W
 KINDS: tuple[Aggregation, ...] = ("concat", "pose-aware")  # the peer first
