@@ -91,7 +91,7 @@ FEATURE_FILES = (
         file="vit_g_hybrid_pt_1200e_ssv2_ft.pth",
         bytes=2_023_804_201,
         sha256="5a210a92f035dff30c53b46157b612e7a1a5d3c99700e1b2d71da5c399ca7e70",
-        licence="CC-BY-NC-4.0; trained on Something-Something-v2",
+        licence="its model card's; trained on Something-Something-v2",
         origin=Hub(
             "OpenGVLab/VideoMAE2",
             "97d119d270aca7a1217fff7f413c0c543eb325d9",
