@@ -128,7 +128,7 @@ def _with_pool(layers: OrderedDict[str, nn.Module], name: str, layer: nn.Module)
 
 def convert(file: Published, eps: float = TENSORFLOW_EPS) -> dict[str, Tensor]:
     """A published file => our names: piergiaj's port (`i3d_pretrained_400.pt`, `rgb_imagenet.pt`
-    and what descends from them), or hassony2's.
+    and what descends from them), or hassony2's, whose `i3dpt` StyleGAN-V's archive was made from.
     """
     file.drop(r".*\.num_batches_tracked")
     ported = next((key for key in file.left if key.endswith("conv3d_0c_1x1.conv3d.weight")), None)
