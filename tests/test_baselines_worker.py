@@ -431,6 +431,37 @@ def test_moore_cuts_long_videos_into_clamped_windows(moore: MooreAnimateAnyone) 
         moore.generate(request(30, steps=1, guidance=1.0))
 
 
+def test_moore_options_decide_the_pixels_of_long_videos(moore: MooreAnimateAnyone) -> None:
+    asked = request(26, steps=2)
+    usual = moore.generate(asked).frames
+    for options in ({"windows": "closed"}, {"beta_schedule": "linear"}):
+        other = MooreAnimateAnyone(replace(moore.where, options=options)).rehearsal()
+        assert (loaded(other).generate(asked).frames != usual).any()
+        other.close()
+    wrong = MooreAnimateAnyone(replace(moore.where, options={"windows": "open"})).rehearsal()
+    with pytest.raises(MissingRequirement, match=r"options.windows is 'open'"):
+        wrong.load("cpu", "float32")
+
+
+def test_moore_loads_the_layout_of_its_readme(moore: MooreAnimateAnyone, tmp_path: Path) -> None:
+    script, out = str(HERE / "moore_weights.py"), tmp_path / "weights"
+    out.mkdir()
+    command = [str(moore.where.python), script, str(SHIPPED), str(moore.where.checkout), str(out)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    published = MooreAnimateAnyone(replace(moore.where, weights=out))
+    assert published.check() == []
+    asked = request(3, steps=2)
+    frames = loaded(published).generate(asked).frames
+    np.testing.assert_array_equal(frames, moore.generate(asked).frames)
+    assert len(published.settings()["weights"]) == 10
+    shutil.copy(out / "denoising_unet.pth", out / "motion_module.pth")
+    with pytest.raises(MissingRequirement, match=r"motion_module.pth lacks \d+ parameters"):
+        published.load("cpu", "float32")
+    (out / "pose_guider.pth").unlink()
+    with pytest.raises(MissingRequirement, match=r"weights are missing: .*pose_guider.pth"):
+        published.load("cpu", "float32")
+
+
 def test_clamped_windows_cover_every_frame_and_end_at_the_last() -> None:
     from baselines.workers.moore_animate_anyone import clamped_windows
 

@@ -57,6 +57,7 @@ TINY_UNET: Any = {
     "attention_head_dim": 4,
     "layers_per_block": 1,
 }
+GUIDER = (16, 32, 96, 256)  # channels of the pose guider, as in their script
 BLOCKS: Any = {
     "down_block_types": ("CrossAttnDownBlock3D",) * 3 + ("DownBlock3D",),
     "up_block_types": ("UpBlock3D",) + ("CrossAttnUpBlock3D",) * 3,
@@ -153,6 +154,7 @@ def _published(config: dict[str, Any], weights: Path) -> dict[str, Any]:
         subfolder="unet",
         unet_additional_kwargs=config["unet_additional_kwargs"],
     )
+    _check_motion(denoiser, parameters("motion_module.pth"))
     found = denoiser.load_state_dict(parameters("denoising_unet.pth"), strict=False)
     lost = [name for name in found.missing_keys if "motion_modules" not in name]
     if lost or found.unexpected_keys:  # their script passes over both
@@ -160,7 +162,7 @@ def _published(config: dict[str, Any], weights: Path) -> dict[str, Any]:
         raise ValueError(f"denoising_unet.pth lacks {lost[:3]} and has {strange[:3]} beside")
     reference = UNet2DConditionModel.from_pretrained(str(base), subfolder="unet")
     reference.load_state_dict(parameters("reference_unet.pth"))
-    guider = PoseGuider(320, block_out_channels=(16, 32, 96, 256))
+    guider = PoseGuider(denoiser.conv_in.out_channels, block_out_channels=GUIDER)
     guider.load_state_dict(parameters("pose_guider.pth"))
     return {
         "vae": AutoencoderKL.from_pretrained(str(weights / "sd-vae-ft-mse")),
@@ -171,6 +173,14 @@ def _published(config: dict[str, Any], weights: Path) -> dict[str, Any]:
         "denoising_unet": denoiser,
         "pose_guider": guider,
     }
+
+
+def _check_motion(denoiser: Any, motion: Any) -> None:
+    """ValueError where the motion module would stay random in parts: their loader is silent."""
+    moving = {name for name in denoiser.state_dict() if "motion_modules" in name}
+    lost = sorted(name for name in moving - set(motion) if not name.endswith("pos_encoder.pe"))
+    if lost:
+        raise ValueError(f"motion_module.pth lacks {len(lost)} parameters, as {lost[0]}")
 
 
 def _random(config: dict[str, Any], tiny: bool) -> dict[str, Any]:
@@ -204,9 +214,7 @@ def _random(config: dict[str, Any], tiny: bool) -> dict[str, Any]:
         "denoising_unet": UNet3DConditionModel(
             **unet, **BLOCKS, **config["unet_additional_kwargs"]
         ),
-        "pose_guider": PoseGuider(
-            unet["block_out_channels"][0], block_out_channels=(16, 32, 96, 256)
-        ),
+        "pose_guider": PoseGuider(unet["block_out_channels"][0], block_out_channels=GUIDER),
     }
     for network in networks.values():
         network.eval()
