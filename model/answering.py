@@ -138,7 +138,11 @@ def _own(weights: Tensor | None, i: int, request: Request) -> Any:
 
 
 def _warnings(request: Request) -> list[str]:
-    unseen = int((~(request.keypoints[..., 2] > 0).any(axis=1)).sum())
-    blank = sum(not (r.keypoints[:, 2] > 0).any() for r in request.references)
-    told = [f"{unseen} of {request.frames} frames have no pose: drawn black"] if unseen else []
-    return told + ([f"{blank} references have no pose: drawn black"] if blank else [])
+    driving, shown = request.keypoints, [r.keypoints for r in request.references]
+    poses = {"frames": driving, "references": np.stack(shown)}
+    blank = {what: ~(some[..., 2] > 0).any(axis=1) for what, some in poses.items()}
+    return [
+        f"no pose in {none.sum()} of {len(none)} {what}: drawn black"
+        for what, none in blank.items()
+        if none.any()
+    ]

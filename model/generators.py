@@ -103,15 +103,15 @@ class PublishedSettings:
     memory: Memory = field(default_factory=Memory)
 
 
-class MooreGenerator(NetworkGenerator):
-    """Moore-AnimateAnyone's released network, run by model/sampling.py (docs/departures.md)."""
+class PublishedGenerator(NetworkGenerator):
+    """A released network of one reference, run by model/sampling.py (docs/departures.md)."""
 
     Settings = PublishedSettings
-    registered: ClassVar[str] = "animate-anyone-moore"
-    preset: ClassVar[str] = "moore"
-    summary: ClassVar[str] = "AnimateAnyone as Moore Threads trained it: one reference"
-    weights_licence: ClassVar[str] = "Apache-2.0 by their model card"
-    citation: ClassVar[str] = "arXiv 2311.17117, github.com/MooreThreads/Moore-AnimateAnyone"
+    registered: ClassVar[str]
+    preset: ClassVar[str]  # of network and sampling
+    summary: ClassVar[str]
+    weights_licence: ClassVar[str]
+    citation: ClassVar[str]
 
     def __init__(self, settings: PublishedSettings | None = None, name: str | None = None) -> None:
         settings = settings or PublishedSettings()
@@ -138,8 +138,17 @@ class MooreGenerator(NetworkGenerator):
         )
 
 
-class MusePoseGenerator(MooreGenerator):
-    """MusePose's released network: Moore's, trained on longer windows."""
+class MooreGenerator(PublishedGenerator):
+    """Moore-AnimateAnyone's."""
+
+    registered, preset = "animate-anyone-moore", "moore"
+    summary = "AnimateAnyone as Moore Threads trained it: one reference"
+    weights_licence = "Apache-2.0 by their model card"
+    citation = "arXiv 2311.17117, github.com/MooreThreads/Moore-AnimateAnyone"
+
+
+class MusePoseGenerator(PublishedGenerator):
+    """MusePose's: Moore's network, trained on longer windows."""
 
     registered, preset = "musepose", "musepose"
     summary = "MusePose: one reference, windows of 48 frames"

@@ -220,8 +220,8 @@ def test_unseen_poses_are_told(loaded: ProFashionGenerator) -> None:
         replace(asked, keypoints=unseen, references=(blank, *asked.references[1:]))
     )
     assert result.warnings == (
-        "1 of 3 frames have no pose: drawn black",
-        "1 references have no pose: drawn black",
+        "no pose in 1 of 3 frames: drawn black",
+        "no pose in 1 of 3 references: drawn black",
     )
 
 
