@@ -207,5 +207,5 @@ def _faces(request: Request) -> tuple[list[NDArray[np.uint8]], int]:
     face = face_crop(request.references[0])
     if face is None:
         return [nothing] * request.frames, 0
-    seen = faces_seen(request.keypoints)
+    seen = faces_seen(request.keypoints, request.yaw_deg)
     return [face if there else nothing for there in seen], int(seen.sum())

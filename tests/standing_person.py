@@ -29,9 +29,9 @@ def pose(shift_px: float = 0.0, face: bool = True) -> np.ndarray:
     return keypoints
 
 
-def reference(number: int = 0, face: bool = True) -> Reference:
+def reference(number: int = 0) -> Reference:
     image = np.random.default_rng(number).integers(0, 256, (*SIZE, 3), np.uint8)
-    return Reference(image, pose(face=face), 0.0, "front")
+    return Reference(image, pose(), 0.0, "front")
 
 
 def request(frames: int = 5, references: int = 1, shift_px: float = 0.0, seed: int = 0) -> Request:

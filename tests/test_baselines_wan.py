@@ -131,11 +131,11 @@ def test_the_face_is_heard_and_blank_where_the_driver_shows_none(animate: Genera
     asked = request()
     with_face = animate.generate(asked)
     assert with_face.effective["frames_with_face"] == 5
-    blank = replace(asked, references=(reference(face=False),))
-    without = animate.generate(blank)
+    away = (replace(reference(), yaw_deg=180.0),)
+    without = animate.generate(replace(asked, references=away))
     assert without.effective["frames_with_face"] == 0
     assert changed(with_face.frames, without.frames) > 0.001
-    turned = replace(asked, keypoints=np.stack([pose(face=i < 2) for i in range(5)]))
+    turned = replace(asked, yaw_deg=np.array([0, 45, 120, 180, -120], np.float32))
     assert animate.generate(turned).effective["frames_with_face"] == 2
 
 
@@ -158,11 +158,26 @@ def test_a_face_is_cropped_as_published() -> None:
     assert abs(int(crop[-1, 256, 1]) - (bottom - 1)) <= 1
 
 
-def test_a_face_outside_its_picture_gives_no_crop() -> None:
-    keypoints = pose()
-    keypoints[23:91, 0] += 1000
+def test_a_face_is_found_from_eyes_and_nose_where_there_are_no_landmarks() -> None:
+    keypoints = pose(face=False)
+    crop = face_crop(Reference(reference().image, keypoints, 0.0, "front"))
+    assert crop is not None
+    keypoints[1] = (np.nan, np.nan, 0)
     assert face_crop(Reference(reference().image, keypoints, 0.0, "front")) is None
-    assert not faces_seen(pose(face=False))
+
+
+def test_a_face_outside_its_picture_gives_no_crop() -> None:
+    for shift in (-1000, 1000):
+        keypoints = pose()
+        keypoints[23:91, 0] += shift
+        assert face_crop(Reference(reference().image, keypoints, None, None)) is None
+
+
+def test_a_body_turned_away_shows_no_face_whatever_its_points() -> None:
+    poses = np.stack([pose(), pose(), pose(), pose(face=False)])
+    yaws = np.array([0.0, 170.0, np.nan, -100.0], np.float32)
+    assert faces_seen(poses, yaws).tolist() == [True, False, True, False]
+    assert face_crop(Reference(reference().image, pose(), 180.0, "back")) is None
 
 
 def test_vace_poses_have_swapped_colours_a_face_and_no_hands() -> None:
