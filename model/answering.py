@@ -138,11 +138,10 @@ def _own(weights: Tensor | None, i: int, request: Request) -> Any:
 
 
 def _warnings(request: Request) -> list[str]:
-    driving, shown = request.keypoints, [r.keypoints for r in request.references]
-    poses = {"frames": driving, "references": np.stack(shown)}
-    blank = {what: ~(some[..., 2] > 0).any(axis=1) for what, some in poses.items()}
-    return [
-        f"no pose in {none.sum()} of {len(none)} {what}: drawn black"
-        for what, none in blank.items()
-        if none.any()
-    ]
+    driving, shown = request.keypoints, np.stack([r.keypoints for r in request.references])
+    told = []
+    for what, poses in (("frames", driving), ("references", shown)):
+        seen = int((poses[..., 2] > 0).any(axis=1).sum())
+        if seen < len(poses):
+            told.append(f"no pose in {len(poses) - seen} of {len(poses)} {what}: drawn black")
+    return told
