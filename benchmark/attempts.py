@@ -20,6 +20,7 @@ from mrfashion.generation import Generator, Request, Result
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 OUT_OF_MEMORY = OutOfMemory("").code
+FULL = ("out of memory", "STATUS_ALLOC_FAILED", "can't allocate memory")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,11 @@ class Failed:
     def out_of_memory(self) -> bool:
         """Whether fewer at once may help."""
         return self.code == OUT_OF_MEMORY
+
+    @property
+    def broke_device(self) -> bool:
+        """Whether the process can use its card no more: such an error stays in CUDA's context."""
+        return "CUDA error:" in self.text and not self.out_of_memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,11 +115,11 @@ def bugs_as_item_errors(what: str) -> Iterator[None]:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Torch may be there or not; only what it raised needs it."""
+    """By torch's own exception, where torch is there, or in the words of libraries below it."""
     torch = sys.modules.get("torch")
-    return isinstance(error, MemoryError) or (
-        torch is not None and isinstance(error, torch.OutOfMemoryError)
-    )
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in FULL)
 
 
 def _reset_peak(device: str) -> None:

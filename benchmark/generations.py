@@ -103,6 +103,7 @@ class Standing:
 
     state: Literal["reused", "failed", "todo"]
     reason: str
+    again: bool = False  # the last attempt failed
 
 
 def as_entrant(generator: Generator, device: str, dtype: str) -> Entrant:
@@ -163,7 +164,7 @@ class Generations:
         if row["status"] == "failed" and not row["retryable"]:
             return Standing("failed", str(row["error"]))
         if row["status"] != "ok":
-            return Standing("todo", f"again after {row['error']}")
+            return Standing("todo", f"again after {row['error']}", again=True)
         path = inside(self.runs, row["path"])
         if not path.is_file():
             return Standing("todo", "its video is missing")

@@ -51,8 +51,9 @@ class Part:
 
     @property
     def orders(self) -> list[Order]:
-        """What is to make."""
-        return [p.order for p in self.planned if p.standing.state == "todo"]
+        """What is to make; what failed before comes last, lest it stop the run before the rest."""
+        todo = [p for p in self.planned if p.standing.state == "todo"]
+        return [p.order for p in sorted(todo, key=lambda p: p.standing.again)]
 
     def keys(self) -> dict[tuple[str, str], str]:
         """Entrant and sample => key."""

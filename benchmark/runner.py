@@ -83,7 +83,8 @@ def generate(
         if dry_run:
             return plan
         tell(plan.text())
-        require_room(plan, runs)
+        if not how.force:  # new videos take the place of old ones
+            require_room(plan, runs)
         save_task(runs, task)
         if protocol:
             save_protocol(runs / PROTOCOL_FILE, protocol)

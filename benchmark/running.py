@@ -46,6 +46,11 @@ class Running:
             raise ConfigError(f"timeout is {self.timeout_s} s; allowed: above 0")
         if self.executor is not None and self.executor not in EXECUTORS:
             raise UnknownNameError("executor", self.executor, EXECUTORS)
+        if self.where == "here" and not self._alone:
+            raise ConfigError(
+                "this process has one device and cannot stop its own work; several devices or a "
+                "timeout need the executor 'process' or 'ray'"
+            )
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -55,8 +60,11 @@ class Running:
     @property
     def where(self) -> str:
         """The executor's name."""
-        alone = len(self.devices) == 1 and self.timeout_s is None
-        return self.executor or ("here" if alone else "process")
+        return self.executor or ("here" if self._alone else "process")
+
+    @property
+    def _alone(self) -> bool:
+        return len(self.devices) == 1 and self.timeout_s is None
 
     def require_devices(self) -> None:
         """MissingRequirement where a device is not there; Ray looks for its own."""

@@ -43,6 +43,24 @@ class Unloadable(Still):
         os._exit(3)
 
 
+class Breaking(Still):
+    """Breaks CUDA's context at one sample, as a kernel's assertion does: nothing works after."""
+
+    info = replace(Still.info, name="toy-breaking")
+
+    def load(self, device, dtype):
+        self.broken = False
+
+    def generate(self, request):
+        self.broken = self.broken or request.sample_id == "sample-clip01"
+        if self.broken:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return super().generate(request)
+
+    def generate_batch(self, requests):
+        return [self.generate(request) for request in requests]
+
+
 class Lacking(Still):
     """Finds out late that it lacks something."""
 
@@ -77,6 +95,7 @@ class Batched(Still):
 NAMES = {
     "toy-moody": "Moody",
     "toy-unloadable": "Unloadable",
+    "toy-breaking": "Breaking",
     "toy-lacking": "Lacking",
     "toy-batched": "Batched",
 }

@@ -5,19 +5,28 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from benchmark.executors import EXECUTORS, ray_actors
 from benchmark.results import GENERATIONS, Generation
 from benchmark.runner import generate
 from benchmark.running import Running
-from mrfashion.errors import ConfigError, MissingRequirement, MRFashionError, UnknownNameError
+from mrfashion.errors import (
+    ConfigError,
+    ExitCode,
+    MissingRequirement,
+    MRFashionError,
+    UnknownNameError,
+)
 from tests.moody_generators import join
 from tests.test_benchmark_runner import BOTH, end_state
 
@@ -91,6 +100,18 @@ def test_a_batch_that_kills_its_process_is_tried_one_by_one(
     assert {row.sample_id for row in table(tmp_path) if row.status == "failed"} == {"sample-clip02"}
 
 
+def test_a_broken_card_costs_one_video(tiny_dataset: Path, tmp_path: Path, toys: Path) -> None:
+    name = "toy-breaking"
+    for batch in (1, 4):
+        running = Running(executor="process", batch=batch)
+        generate(tiny_dataset, tmp_path / str(batch), [name], running=running)
+        assert [r.status for r in table(tmp_path / str(batch))] == ["ok", "failed", "ok", "ok"]
+    for _ in range(2):  # the second time that sample comes last
+        with pytest.raises(MRFashionError, match=r"clip01 left cpu unusable.*device-side assert"):
+            generate(tiny_dataset, tmp_path / "here", [name])
+    assert [row.status for row in table(tmp_path / "here")] == ["ok", "failed", "ok", "ok"]
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -109,13 +130,37 @@ def test_what_cannot_run_is_refused(values: dict[str, Any]) -> None:
         Running(**values)
 
 
-def test_one_process_cannot_stop_itself(tiny_dataset: Path, tmp_path: Path) -> None:
-    for running in (
-        Running(executor="here", timeout_s=1),
-        Running(executor="here", device="cpu,cpu"),
-    ):
-        with pytest.raises(ConfigError, match="'process'"):
-            generate(tiny_dataset, tmp_path, ["still"], running=running)
+@pytest.mark.parametrize("values", [{"timeout_s": 1.0}, {"device": "cpu,cpu"}])
+def test_one_process_cannot_stop_itself(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="'process'"):
+        Running(executor="here", **values)
+
+
+def test_an_interrupt_ends_the_makers_and_is_told(
+    tiny_dataset: Path, tmp_path: Path, toys: Path
+) -> None:
+    """As a terminal sends it to a run, while a maker hangs."""
+    words = [str(tiny_dataset), "--entrant", "toy-moody", "--out", str(tmp_path)]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "mrfashion", "generate", *words, "--device", "cpu,cpu"],
+        env={**os.environ, "PYTHONPATH": f"{toys}{os.pathsep}{ROOT}"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    journal = tmp_path / "generations.jsonl"
+    deadline = time.monotonic() + 60
+    while not (journal.exists() and journal.read_text().count("\n") == 3):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    makers = [p for p in psutil.Process(run.pid).children() if "spawn_main" in str(p.cmdline())]
+    run.send_signal(signal.SIGINT)
+    assert run.wait(timeout=30) == ExitCode.INTERRUPTED
+    assert run.stderr is not None
+    assert "run it again to go on" in run.stderr.read()
+    assert makers
+    assert not psutil.wait_procs(makers, timeout=5)[1]
+    assert json.loads((tmp_path / "run.json").read_text())["runs"][0]["status"] == "interrupted"
+    assert [row.status for row in table(tmp_path)].count("ok") == 1
 
 
 def test_an_unknown_executor_lists_near_ones() -> None:

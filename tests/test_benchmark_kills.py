@@ -134,7 +134,7 @@ def test_kills_of_the_run_and_its_makers_leave_every_video_once(
             if hands and rng.random() < 0.7:
                 rng.choice(hands).kill()
                 killed["makers"] += 1
-            else:
+            elif rng.random() < 0.5:
                 process.kill()
                 killed["runs"] += process.wait() == -signal.SIGKILL
                 _, alive = psutil.wait_procs(hands, timeout=10)

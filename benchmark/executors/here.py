@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmark.attempts import Failed
 from benchmark.maker import Job, Maker, Making, Work
-from mrfashion.errors import ConfigError
+from mrfashion.errors import MRFashionError
 
 
 def make_here(work: Work, jobs: Sequence[Job]) -> Making:
     """Do the jobs one after another on the only device."""
-    if len(work.devices) > 1 or work.timeout_s is not None:
-        raise ConfigError(
-            "one process has one device and cannot stop its own work; several devices or a "
-            "timeout need the executor 'process' or 'ray'"
-        )
     maker = Maker(work, work.devices[0])
     for job in jobs:
-        yield from zip(job, maker.make(job), strict=True)
+        for order, outcome in zip(job, maker.make(job), strict=True):
+            yield order, outcome
+            if isinstance(outcome, Failed) and outcome.broke_device:
+                raise MRFashionError(
+                    f"{order.item.sample_id} left {work.devices[0]} unusable to this process: "
+                    f"{outcome.text}. Run it again to go on; `--executor process` does so itself"
+                )

@@ -155,9 +155,19 @@ class _Seat(Generic[H]):
         else:
             job, self.job, self.deadline = self.job, (), math.inf
             if isinstance(message, Answers):
-                yield from zip(job, message.outcomes, strict=True)
+                yield from self._answered(message, job, queue)
             else:
                 yield from self._bury(message, job, queue)
+
+    def _answered(self, message: Answers, job: Job, queue: deque[Job]) -> Making:
+        """Keep what was made; of a batch that broke its card nobody knows whose fault it was."""
+        failed = [outcome for outcome in message.outcomes if isinstance(outcome, Failed)]
+        broken = next((f.text for f in failed if f.broke_device), None)
+        if broken is None or len(job) == 1:
+            yield from zip(job, message.outcomes, strict=True)
+            job = ()
+        if broken is not None:
+            yield from self._bury(Died(broken), job, queue)
 
     def _bury(self, death: Died, job: Job, queue: deque[Job]) -> Making:
         loading = not self.ready
