@@ -457,8 +457,8 @@ def test_moore_loads_the_layout_of_its_readme(moore: MooreAnimateAnyone, tmp_pat
     shutil.copy(out / "denoising_unet.pth", out / "motion_module.pth")
     with pytest.raises(MissingRequirement, match=r"motion_module.pth lacks \d+ parameters"):
         published.load("cpu", "float32")
-    (out / "pose_guider.pth").unlink()
-    with pytest.raises(MissingRequirement, match=r"weights are missing: .*pose_guider.pth"):
+    (out / "motion_module.pth").unlink()
+    with pytest.raises(MissingRequirement, match=r"weights are missing: .*motion_module.pth"):
         published.load("cpu", "float32")
 
 
