@@ -76,9 +76,11 @@ def check_command(
     Downloads nothing. A learned generator without its weights runs on random ones.
     Exit code 0: all passed; 3: something failed; 5: it cannot run here.
     """
-    from benchmark.conformance.examine import examine
+    from benchmark.conformance.apart import examine_apart
 
-    report = examine(which, rehearse=rehearse, real_size=real_size, device=device, dtype=dtype)
+    report = examine_apart(
+        which, rehearse=rehearse, real_size=real_size, device=device, dtype=dtype
+    )
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else _check_text(report))
     if report.exit_code:
         raise typer.Exit(report.exit_code)

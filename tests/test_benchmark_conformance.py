@@ -23,6 +23,7 @@ from benchmark.entrants import ENTRANTS, make_entrant
 from mrfashion.__main__ import run
 from mrfashion.errors import ConfigError, ExitCode
 from mrfashion.generation import Generator, Request, Result, Unsupported
+from tests.moody_generators import join
 from tests.right_generators import Copy, Noise
 
 Factory = Callable[[], Generator]
@@ -37,6 +38,7 @@ SLOW = (
     "long requests",
     "too many references",
     "frames stay",
+    "uses its inputs",
 )
 FULL_LEARNED = "profashion-single"
 
@@ -428,17 +430,25 @@ def test_a_generator_that_cannot_be_made_is_a_finding(monkeypatch: pytest.Monkey
 
 
 def test_the_command_prints_a_table_and_its_exit_code(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(["generators", "check", "still"]) == ExitCode.COMPLETE
     table = capsys.readouterr().out
     assert "pass  colour order" in table
     assert "24 passed, 0 failed, 3 not applicable" in table
-    monkeypatch.setitem(ENTRANTS, "toy", Swapped)
-    assert run(["generators", "check", "toy", "--json"]) == ExitCode.SOME_FAILED
+    assert run(["generators", "check", "stil"]) == ExitCode.USAGE
+    assert run(["generators", "check", "still", "--device", "gpu"]) == ExitCode.USAGE
+
+
+def test_a_generator_that_ends_the_process_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(join(tmp_path)))
+    assert run(["generators", "check", "toy-unloadable", "--json"]) == ExitCode.SOME_FAILED
     report = json.loads(capsys.readouterr().out)
     assert report["passed"] is False
-    assert "colour order" in [f["name"] for f in report["findings"] if f["state"] == "fail"]
+    failed = [(f["name"], f["measured"]) for f in report["findings"] if f["state"] == "fail"]
+    assert failed == [("loads", "its process ended with 3")]
 
 
 HEAVY = """

@@ -54,8 +54,11 @@ def examine(
     device: str = "cpu",
     dtype: str = "float32",
     checks: Sequence[str] = tuple(CHECKS),
+    tell: Callable[[Finding], None] = lambda finding: None,
 ) -> Report:
     """Examine an entrant, or its rehearsal where asked or where its weights are missing.
+
+    `tell` hears each finding as it is made.
 
     ConfigError for a name or a file that is wrong; whatever the generator does is a finding.
     """
@@ -73,7 +76,10 @@ def examine(
             raise ConfigError(f"{which} has no rehearsal; leave out --rehearse")
         start = partial(made.rehearsal, real_size=real_size)
     subject = Subject(which, make_entrant(which), start, rehearsed, device, dtype)
-    findings = tuple(finding(name, subject) for name in checks)
+    findings = []
+    for name in checks:
+        findings.append(finding(name, subject))
+        tell(findings[-1])
     ran: Ran = "rehearsal" if rehearsed else "itself"
     first = subject.answers.get("first")
     return Report(
@@ -85,7 +91,7 @@ def examine(
         missing=tuple(missing),
         seconds=first.seconds if isinstance(first, Take) else None,
         peak_memory_bytes=first.peak_memory_bytes if isinstance(first, Take) else None,
-        findings=findings,
+        findings=tuple(findings),
     )
 
 
