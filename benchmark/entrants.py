@@ -79,18 +79,41 @@ def make_entrant(name_or_file: str) -> Generator:
     return _named(_factory(name_or_file)(), name_or_file)
 
 
+def settable(name_or_file: str) -> dict[str, str]:
+    """What an entrant file of this generator may set: field => type and default."""
+    name = name_or_file
+    if name.endswith(".toml"):
+        name = load_config(EntrantFile, name).generator
+    schema = _settings_schema(name)
+    fields = () if schema is None else dataclasses.fields(schema)
+    default = None if schema is None else schema()
+    return {f.name: f"{_type_name(f.type)} = {getattr(default, f.name)!r}" for f in fields}
+
+
+def _type_name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint)
+
+
+def _settings_schema(name: str) -> type[Any] | None:
+    schema: Any = getattr(_factory(name), "Settings", None)
+    if schema is None:
+        return None
+    if not (isinstance(schema, type) and dataclasses.is_dataclass(schema)):
+        raise ConfigError(f"generator {name!r}: its Settings is no dataclass; mend its package")
+    return schema
+
+
 def _configured(path: Path) -> Generator:
     entrant = load_config(EntrantFile, path)
     name = entrant.name or path.stem
-    factory = _factory(entrant.generator)
-    schema = getattr(factory, "Settings", None)
+    schema = _settings_schema(entrant.generator)
     if schema is None:
         raise ConfigError(f"{path}: generator {entrant.generator!r} has no settings; name it alone")
     if name != entrant.generator and name in entrant_names():
         raise ConfigError(f"{path}: {name!r} is another generator; choose another `name`")
     values = _absolute(schema, entrant.settings, path.resolve().parent)
     settings = from_dict(schema, values, f"{path}: settings")
-    return _named(factory(settings, name=name), name)
+    return _named(_factory(entrant.generator)(settings, name=name), name)
 
 
 def _absolute(schema: type, values: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -48,10 +48,13 @@ def list_command(as_json: AsJson = False) -> None:
 
 def inspect_command(which: Which, as_json: AsJson = False) -> None:
     """What a generator is, accepts, is set to, loads and lacks."""
-    from benchmark.entrants import entrant_identity, make_entrant
+    from benchmark.entrants import entrant_identity, make_entrant, settable
 
     generator = make_entrant(which)
-    described = _described(generator) | {"settings": entrant_identity(generator)["settings"]}
+    described = _described(generator) | {
+        "settings": entrant_identity(generator)["settings"],
+        "settable": settable(which),
+    }
     if as_json:
         typer.echo(json.dumps(described, indent=2))
         return

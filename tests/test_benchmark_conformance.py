@@ -8,7 +8,7 @@ import random
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import make_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,24 @@ class NotANumber(Copy):
 class ChangingSettings(Copy):
     def settings(self) -> dict[str, Any]:
         return {"address": str(random.random())}
+
+
+class NameForgotten(Copy):
+    Settings = make_dataclass("Strength", [("strength", float, 1.0)], frozen=True)
+
+    def __init__(self, settings: Any = None, name: str = "toy") -> None:
+        super().__init__()
+
+
+class OtherDefaults(Copy):
+    Settings = make_dataclass("Strength", [("strength", float, 1.0)], frozen=True)
+
+    def __init__(self, settings: Any = None, name: str = "toy") -> None:
+        super().__init__(name)
+        self.strength = settings.strength if settings else 0.5
+
+    def settings(self) -> dict[str, Any]:
+        return {"strength": self.strength}
 
 
 class CheckRaises(Copy):
@@ -314,6 +332,8 @@ WRONG: list[tuple[str, Factory, str]] = [
     ("settings", NotANumber, "plain JSON"),
     ("settings", ChangingSettings, "other settings()"),
     ("settings", ForgottenHash, "no sha256"),
+    ("configurable", NameForgotten, "'conformance-other' calls itself 'toy'"),
+    ("configurable", OtherDefaults, "settings() is another than without"),
     ("lacks in words", CheckRaises, "FileNotFoundError: model.pth"),
     ("lacks in words", CheckSays, "needed: a list"),
     ("rehearsal", Unrehearsed, "needs rehearsal"),
@@ -435,7 +455,7 @@ def test_the_command_prints_a_table_and_its_exit_code(
     assert run(["generators", "check", "still"]) == ExitCode.COMPLETE
     table = capsys.readouterr().out
     assert "pass  colour order" in table
-    assert "24 passed, 0 failed, 3 not applicable" in table
+    assert "24 passed, 0 failed, 4 not applicable" in table
     assert run(["generators", "check", "stil"]) == ExitCode.USAGE
     assert run(["generators", "check", "still", "--device", "gpu"]) == ExitCode.USAGE
 
@@ -452,7 +472,7 @@ def test_a_generator_that_ends_the_process_is_a_finding(
 
 
 HEAVY = """
-from dataclasses import replace
+from dataclasses import make_dataclass, replace
 import torch
 from baselines.still import Still
 

@@ -11,7 +11,7 @@ import pytest
 
 from baselines.still import Still
 from benchmark import entrants
-from benchmark.entrants import ENTRANTS, make_entrant, make_entrants
+from benchmark.entrants import ENTRANTS, make_entrant, make_entrants, settable
 from mrfashion.errors import ConfigError, UnknownNameError
 from mrfashion.generation import GeneratorInfo, Request, Result
 
@@ -164,3 +164,23 @@ def test_two_entrants_of_one_name_are_refused(write: Write) -> None:
 def test_an_entrant_named_twice_comes_once(write: Write) -> None:
     file = write('generator = "toy"')
     assert [g.info.name for g in make_entrants(["warp", file, "warp", file])] == ["warp", "mine"]
+
+
+def test_what_a_file_may_set_is_told(write: Write) -> None:
+    told = settable("toy")
+    assert told["strength"] == "float = 0.5"
+    assert told["checkpoint"] == "Path | None = None"
+    assert settable(write('generator = "toy"')) == told
+    assert settable("still") == {}
+
+
+class Unsettable(Toy):
+    Settings = dict  # type: ignore[assignment]
+
+
+def test_settings_that_are_no_dataclass_are_refused(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENTRANTS, "odd", Unsettable)
+    with pytest.raises(ConfigError, match="its Settings is no dataclass"):
+        make_entrant(write('generator = "odd"'))

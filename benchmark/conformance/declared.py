@@ -6,12 +6,15 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from benchmark.conformance.findings import Failed, NotApplicable
 from benchmark.conformance.subject import Subject
-from benchmark.entrants import entrant_identity, make_entrant
+from benchmark.entrants import entrant_identity, make_entrant, settable
 from mrfashion.generation import Rehearsable
 
 HEAVY = ("torch", "diffusers", "transformers", "accelerate", "onnxruntime", "tensorflow", "jax")
@@ -92,6 +95,23 @@ def check_settings(subject: Subject) -> str:
             "the file is missing): other weights under one name would share results"
         )
     return f"{len(settings)} settings, {hashes} sha256, {unknown} of missing files"
+
+
+def check_configurable(subject: Subject) -> str:
+    """An entrant file names it and leaves its defaults; what it may set has defaults."""
+    if subject.which.endswith(".toml"):
+        return f"{subject.info.name} is one"
+    if not (fields := settable(subject.which)):
+        raise NotApplicable("it has no settings")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "conformance-other.toml"
+        file.write_text(f'generator = "{subject.which}"', encoding="utf-8")
+        other = make_entrant(str(file))
+    if replace(other.info, name=subject.info.name) != subject.info:
+        raise Failed("under another name its GeneratorInfo differs in more than the name")
+    if other.settings() != subject.declared.settings():
+        raise Failed("made with its default Settings, settings() is another than without")
+    return f"may set {', '.join(fields)}"
 
 
 def check_lacks_in_words(subject: Subject) -> str:

@@ -20,6 +20,7 @@ CHECKS: dict[str, Callable[[Subject], str]] = {
     "info": declared.check_info,
     "licences": declared.check_licences,
     "settings": declared.check_settings,
+    "configurable": declared.check_configurable,
     "lacks in words": declared.check_lacks_in_words,
     "rehearsal": declared.check_rehearsal,
     "loads": behaviour.check_loads,
