@@ -25,7 +25,10 @@ FEATURE_FILES = (
         bytes=None,
         sha256=None,
         licence=KINETICS,
-        origin=Https("https://github.com/songweige/TATS/raw/main/tats/fvd/i3d_pretrained_400.pt"),
+        origin=Https(
+            "https://github.com/songweige/TATS/raw/"
+            "03bbce1daa3da7e9bff8221e9ec433df9484817f/tats/fvd/i3d_pretrained_400.pt"
+        ),
     ),
     WeightFile(
         name="i3d-styleganv-torchscript",
