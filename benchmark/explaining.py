@@ -156,8 +156,8 @@ def _shown(run: _Run, row: Generation) -> Shown:
 def _mapper(run: _Run, generator: Generator, device: str, dtype: str) -> Generator:
     """The generator, loaded, if it is the one that made the run's videos."""
     name, identity = generator.info.name, entrant_identity(generator)
-    stored = read_object(run.root / ENTRANTS_FILE, "restore it").get(name, {})
-    if {key: stored.get(key) for key in identity} != identity:
+    stored = read_object(run.root / ENTRANTS_FILE, "restore it").get(name)
+    if not isinstance(stored, dict) or {key: stored.get(key) for key in identity} != identity:
         raise ConfigError(
             f"{name} ran with other settings or weights than it has now; name its entrant file, "
             "or leave out --maps"

@@ -186,11 +186,14 @@ def test_the_order_of_references_changes_no_frame(loaded: ProFashionGenerator) -
     )
 
 
-def test_precision_changes_little(checkpoint: Path, loaded: ProFashionGenerator) -> None:
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_precision_changes_little(
+    dtype: str, checkpoint: Path, loaded: ProFashionGenerator
+) -> None:
     half = ProFashionGenerator(ProFashionSettings(checkpoint, sampling=QUICK))
-    half.load("cpu", "bfloat16")
+    half.load("cpu", dtype)
     result = half.generate(request())
-    assert result.effective["dtype"] == "bfloat16"
+    assert result.effective["dtype"] == dtype
     error = np.abs(result.frames.astype(int) - loaded.generate(request()).frames.astype(int))
     assert error.mean() < 4
 
