@@ -6,7 +6,7 @@ import json
 import os
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import make_dataclass, replace
 from pathlib import Path
@@ -39,6 +39,7 @@ SLOW = (
     "too many references",
     "frames stay",
     "uses its inputs",
+    "batches",
 )
 FULL_LEARNED = "profashion-single"
 
@@ -198,6 +199,26 @@ class FourPlaces(Changed):
         return replace(result, effective={"places": list(places.values())})
 
 
+class Batch(Copy):
+    def generate_batch(self, requests: Sequence[Request]) -> list[Result]:
+        return [self.generate(request) for request in requests]
+
+
+class BatchShort(Batch):
+    def generate_batch(self, requests: Sequence[Request]) -> list[Result]:
+        return super().generate_batch(requests)[:1]
+
+
+class BatchReversed(Batch):
+    def generate_batch(self, requests: Sequence[Request]) -> list[Result]:
+        return super().generate_batch(requests)[::-1]
+
+
+class BatchOfOne(Batch):
+    def generate_batch(self, requests: Sequence[Request]) -> list[Result]:
+        return super().generate_batch([requests[0]] * len(requests))
+
+
 class WritesIntoRequest(Changed):
     def change(self, result: Result, request: Request) -> Result:
         request.keypoints[..., 2] = 1
@@ -351,6 +372,9 @@ WRONG: list[tuple[str, Factory, str]] = [
     ("odd requests", BreaksOnMissing, "nobody in any frame: ZeroDivisionError: no joint"),
     ("long requests", RefusesWindows, "Unsupported, though windows overlap"),
     ("too many references", FourPlaces, "5 references: IndexError: tuple index"),
+    ("batches", BatchShort, "1 results for 2 requests"),
+    ("batches", BatchReversed, "0.00 from each other's"),
+    ("batches", BatchOfOne, "levels from alone"),
     ("request untouched", WritesIntoRequest, "wrote into an array"),
     ("request untouched", WritesTheSame, "read-only arrays: ValueError"),
     ("frames stay", OneBuffer, "changed later"),
@@ -393,7 +417,7 @@ def test_every_check_has_a_generator_that_fails_it() -> None:
     assert {name for name, _, _ in WRONG} == set(CHECKS)
 
 
-@pytest.mark.parametrize("factory", [Copy, Noise])
+@pytest.mark.parametrize("factory", [Copy, Noise, Batch])
 @pytest.mark.parametrize("name", [name for name in CHECKS if name != "import light"])
 def test_a_right_generator_fails_nothing(
     name: str, factory: Factory, monkeypatch: pytest.MonkeyPatch
@@ -455,7 +479,7 @@ def test_the_command_prints_a_table_and_its_exit_code(
     assert run(["generators", "check", "still"]) == ExitCode.COMPLETE
     table = capsys.readouterr().out
     assert "pass  colour order" in table
-    assert "24 passed, 0 failed, 4 not applicable" in table
+    assert "24 passed, 0 failed, 5 not applicable" in table
     assert run(["generators", "check", "stil"]) == ExitCode.USAGE
     assert run(["generators", "check", "still", "--device", "gpu"]) == ExitCode.USAGE
 

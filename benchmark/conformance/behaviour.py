@@ -12,7 +12,7 @@ from benchmark.conformance.findings import Failed, NotApplicable
 from benchmark.conformance.subject import NOT_LOADED, Subject, Take
 from benchmark.fitting import fit
 from mrfashion.artefacts import canonical_json
-from mrfashion.generation import Unsupported
+from mrfashion.generation import Batched, Result, Unsupported
 
 MANY = 32  # no more references are tried
 LONG = 40  # frames of a window; longer ones take too long to exceed
@@ -120,6 +120,29 @@ def check_uses_inputs(subject: Subject) -> str:
         if changes[name] == 0:
             raise Failed(f"other {name} give the same video, though inputs names them")
     return ", ".join(f"{name}: {change:.1f} levels" for name, change in changes.items())
+
+
+def check_batches(subject: Subject) -> str:
+    """A batch gives what its requests give alone, in their order."""
+    running = subject.running
+    if running is None:
+        raise NotApplicable(NOT_LOADED)
+    if not isinstance(running, Batched):
+        raise NotApplicable("it makes one video at a time")
+    other = subject.needed("partner", lambda: replace(probes.with_other_person(), seed=8))
+    alone = [subject.first(), other]
+    windows = [take.windows[0] for take in alone]
+    batch = subject.traces.watch_random(lambda: running.generate_batch(windows))
+    if len(batch) != len(windows):
+        raise Failed(f"{len(batch)} results for {len(windows)} requests")
+    for result, window in zip(batch, windows, strict=True):
+        result.check(window)
+    own = max(_apart(batch[i], alone[i].raw[0]) for i in (0, 1))
+    crossed = min(_apart(batch[i], alone[1 - i].raw[0]) for i in (0, 1))
+    text = f"in a batch {own:.2f} levels from alone, {crossed:.2f} from each other's"
+    if own > crossed / 4:
+        raise Failed(text)
+    return text
 
 
 def check_request_untouched(subject: Subject) -> str:
@@ -271,8 +294,12 @@ def _same(one: Take, other: Take, when: str) -> str:
 
 
 def _change(one: Take, other: Take) -> float:
-    difference = one.result.frames.astype(np.int16) - other.result.frames
-    return float(np.abs(difference).mean())
+    return _apart(one.result, other.result)
+
+
+def _apart(one: Result, other: Result) -> float:
+    """Mean difference in levels."""
+    return float(np.abs(one.frames.astype(np.int16) - other.frames).mean())
 
 
 def _levels(mean: np.ndarray) -> str:

@@ -32,6 +32,7 @@ CHECKS: dict[str, Callable[[Subject], str]] = {
     "odd requests": behaviour.check_odd_requests,
     "long requests": behaviour.check_long_requests,
     "too many references": behaviour.check_too_many_references,
+    "batches": behaviour.check_batches,
     "request untouched": behaviour.check_request_untouched,
     "frames stay": behaviour.check_frames_stay,
     "reference weights": behaviour.check_reference_weights,
