@@ -10,11 +10,11 @@ from pathlib import Path
 from benchmark.attempts import Answer, Failed, guarded
 from benchmark.batches import Batches
 from benchmark.entrants import make_entrant
-from benchmark.generations import Item, Made, encode
+from benchmark.generations import Item, Made, as_entrant, encode
 from benchmark.protocol import Task
 from benchmark.reduction import with_references
 from benchmark.requests import build_request
-from mrfashion.errors import ItemError
+from mrfashion.errors import InputRefused, ItemError
 from mrfashion.generation import Request
 from mrfashion.manifest import Dataset
 from mrfashion.tables import Sample
@@ -42,6 +42,7 @@ class Work:
     runs: Path
     task: Task
     entrant: str  # a name, or an entrant file
+    entrant_hash: str  # what it was when the keys were made
     devices: tuple[str, ...]  # a maker each
     dtype: str
     batch: int = 1
@@ -58,6 +59,11 @@ class Maker:
         self.work = work
         self.dataset = Dataset(work.dataset)
         generator = make_entrant(work.entrant)
+        if as_entrant(generator, device, work.dtype).hash != work.entrant_hash:
+            raise InputRefused(
+                f"entrant {work.entrant} has other settings or weights than when the run began; "
+                "start it again, and leave its files alone while it runs"
+            )
         if device.startswith("cuda:"):
             _select(device)
         generator.load(device, work.dtype)

@@ -152,6 +152,7 @@ class _Run:
             runs=self.runs.resolve(),
             task=self.task,
             entrant=part.which,
+            entrant_hash=part.entrant.hash,
             devices=self.how.devices,
             dtype=self.how.dtype,
             batch=self.how.batch,

@@ -61,6 +61,15 @@ class Breaking(Still):
         return [self.generate(request) for request in requests]
 
 
+class Shifting(Still):
+    """Is configured otherwise in every process."""
+
+    info = replace(Still.info, name="toy-shifting")
+
+    def settings(self):
+        return {"process": os.getpid()}
+
+
 class Lacking(Still):
     """Finds out late that it lacks something."""
 
@@ -97,6 +106,7 @@ NAMES = {
     "toy-unloadable": "Unloadable",
     "toy-breaking": "Breaking",
     "toy-lacking": "Lacking",
+    "toy-shifting": "Shifting",
     "toy-batched": "Batched",
 }
 

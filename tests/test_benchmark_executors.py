@@ -23,6 +23,7 @@ from benchmark.running import Running
 from mrfashion.errors import (
     ConfigError,
     ExitCode,
+    InputRefused,
     MissingRequirement,
     MRFashionError,
     UnknownNameError,
@@ -89,6 +90,15 @@ def test_an_error_of_the_run_crosses_the_process(
     out, err = capfd.readouterr()
     assert "on stdout" not in out  # that is for the command's data
     assert "on stdout" in err
+
+
+def test_an_entrant_that_changed_since_the_plan_makes_nothing(
+    tiny_dataset: Path, tmp_path: Path, toys: Path
+) -> None:
+    with pytest.raises(InputRefused, match="other settings or weights than when the run began"):
+        generate(tiny_dataset, tmp_path, ["toy-shifting"], running=Running(executor="process"))
+    assert not list(tmp_path.rglob("*.mkv"))
+    assert generate(tiny_dataset, tmp_path, ["toy-shifting"]).failed == 0
 
 
 def test_a_batch_that_kills_its_process_is_tried_one_by_one(
