@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from benchmark.backbones.features import load
-from benchmark.backbones.torchscript import is_torchscript, read_torchscript
+from benchmark.backbones.torchscript import _tensors, is_torchscript, read_torchscript
 from benchmark.backbones.trunk import read_state
 from mrfashion.errors import InputRefused
 from tests.feature_weights import published_state
@@ -153,7 +153,7 @@ def test_the_hostile_programs_below_differ_from_one_that_is_read(archive: Path) 
         (pickle.dumps({"a": Bomb()}, 2), "calls (posix|nt) system"),
         (
             b"\x80\x02c__torch__.m\nM\n)\x81}cos\nsystem\nX\x01\x00\x00\x00asb.",
-            "by what is no text",
+            "by neither text nor number",
         ),
         (b"\x80\x02cos\nsystem\n)\x81.", "makes an object of"),
         (b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00ls\x85R.", "calls os system"),
@@ -171,8 +171,8 @@ def test_the_hostile_programs_below_differ_from_one_that_is_read(archive: Path) 
         (tensor_program((2, 3), (3, 1)), "reaches beyond"),
         (tensor_program((2, 2), (4, 1)), "reaches beyond"),
         (tensor_program((2, 2), (2, 1), offset=1), "reaches beyond"),
-        (tensor_program((2, 2), (2, 1), offset=-1), "offset -1"),
-        (tensor_program((2,), (-1,)), "strides"),
+        (tensor_program((2, 2), (2, 1), offset=-1), "no count"),
+        (tensor_program((2,), (-1,)), "no count"),
         (tensor_program((1 << 30, 1 << 30), (0, 0)), "reaches beyond"),
         (tensor_program((2, 2), (1,)), "2 dimensions and 1 strides"),
         (tensor_program((1,) * 40, (1,) * 40), "40 dimensions"),
@@ -193,23 +193,48 @@ def test_hostile_programs_are_refused(
     assert not (tmp_path / "exploded").exists()
 
 
-def test_sharing_cannot_multiply_without_end(archive: Path) -> None:
-    """Each list holds the one before twice: 2^40 names of one tensor."""
-    view = tensor_program((2, 2), (2, 1))[: -len(b"sb.")].split(b"X\x01\x00\x00\x00a", 1)[1]
-    doubled = b"".join(
-        b"r"
-        + struct.pack("<I", n)
-        + b"]j"
-        + struct.pack("<I", n)
-        + b"aj"
-        + struct.pack("<I", n)
-        + b"a"
-        for n in range(40)
-    )
+def doubling(first: bytes, times: int = 40) -> bytes:
+    """A program whose value holds the first one 2^times times over, in a few bytes a time."""
+    program = first + b"r" + struct.pack("<I", 0)
+    for n in range(times):
+        before = struct.pack("<I", n)
+        program += b"](j" + before + b"j" + before + b"er" + struct.pack("<I", n + 1)
+    return program
+
+
+LAST = b"j" + struct.pack("<I", 40)
+TENSOR = tensor_program((2, 2), (2, 1))[: -len(b"sb.")].split(b"X\x01\x00\x00\x00a", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("program", "text"),
+    [
+        (b"\x80\x02" + doubling(TENSOR) + b".", "more than 50000 parts"),
+        (b"\x80\x02" + doubling(b"]") + b".", "more than 50000 parts"),
+        (b"\x80\x02" + doubling(b"]") + b")R.", "calls list"),
+        (b"\x80\x02" + doubling(b"]") + b")\x81.", "makes an object of list"),
+        (b"\x80\x02" + doubling(b"]") + b"}" + LAST + b"\x85Ns.", "neither text nor number"),
+        (b"\x80\x02" + doubling(b"]") + b"(" + 5 * LAST + b"tQ.", "no storage"),
+        (
+            b"\x80\x02" + doubling(b"]") + b"ctorch._utils\n_rebuild_tensor_v2\n"
+            b"(NK\x00" + LAST + b")tR.",
+            "no count",
+        ),
+        (b"\x80\x02}X" + struct.pack("<I", 5000) + b"a" * 5000 + TENSOR + b"s.", "names have none"),
+    ],
+)
+def test_sharing_cannot_multiply_without_end(program: bytes, text: str, archive: Path) -> None:
     numbers = np.arange(4, dtype=np.float32).tobytes()
-    program = b"\x80\x02" + view + doubled + b"."
-    with pytest.raises(InputRefused, match="more than 20000 tensors"):
+    with pytest.raises(InputRefused, match=text):
         read_torchscript(rewritten(archive, {"data.pkl": program, "data/0": numbers}))
+
+
+def test_overlapping_members_are_read_once(archive: Path) -> None:
+    """Storages together cannot be longer than the file."""
+    numbers = bytes(1 << 16)
+    first = rewritten(archive, {"data.pkl": tensor_program((2, 2), (2, 1)), "data/0": numbers[:16]})
+    with zipfile.ZipFile(first) as opened, pytest.raises(ValueError, match="longer than 15 bytes"):
+        _tensors(opened, 15)
 
 
 def test_hostile_archives_are_refused(archive: Path) -> None:

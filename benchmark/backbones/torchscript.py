@@ -19,8 +19,8 @@ from torch import Tensor
 
 from mrfashion.errors import InputRefused
 
-MAX_PICKLE_BYTES, MAX_MEMBERS, MAX_TENSORS, MAX_DEPTH = 16 << 20, 20_000, 20_000, 64
-MAX_DIMENSIONS = 8
+MAX_PICKLE_BYTES, MAX_MEMBERS, MAX_PARTS = 16 << 20, 20_000, 50_000
+MAX_DEPTH, MAX_NAME, MAX_DIMENSIONS = 64, 1000, 8
 DTYPES = {
     "torch FloatStorage": torch.float32,
     "torch DoubleStorage": torch.float64,
@@ -81,14 +81,14 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     """Parameters and buffers by dotted name; InputRefused for any file beyond plain tensors."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return _tensors(archive)
+            return _tensors(archive, path.stat().st_size)
     except DAMAGE as error:
         raise InputRefused(
             f"{path} is no TorchScript archive of plain tensors: {type(error).__name__}: {error}"
         ) from None
 
 
-def _tensors(archive: zipfile.ZipFile) -> dict[str, Tensor]:
+def _tensors(archive: zipfile.ZipFile, size: int) -> dict[str, Tensor]:
     names = archive.namelist()
     roots = [name.removesuffix("data.pkl") for name in names if name.endswith("/data.pkl")]
     if len(roots) != 1 or len(names) > MAX_MEMBERS:
@@ -98,10 +98,12 @@ def _tensors(archive: zipfile.ZipFile) -> dict[str, Tensor]:
         raise ValueError("numbers are not little-endian")
     program = _member(archive, f"{roots[0]}data.pkl", MAX_PICKLE_BYTES)
     found: dict[str, Tensor] = {}
-    for name, tensor in _walk(_Interpreter(archive, roots[0]).run(program), "", 0):
-        found[name] = tensor
-        if len(found) > MAX_TENSORS:
-            raise ValueError(f"more than {MAX_TENSORS} tensors")
+    value = _Interpreter(archive, roots[0], size).run(program)
+    for count, (name, part) in enumerate(_walk(value, "", 0)):
+        if count > MAX_PARTS:  # a part may be shared, so few bytes can have parts without end
+            raise ValueError(f"more than {MAX_PARTS} parts")
+        if isinstance(part, Tensor):
+            found[name] = part
     return found
 
 
@@ -115,11 +117,11 @@ def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     return archive.read(info)
 
 
-def _walk(value: object, name: str, depth: int) -> Iterator[tuple[str, Tensor]]:
-    if depth > MAX_DEPTH:
-        raise ValueError("modules are nested without end")
-    if isinstance(value, Tensor):
-        yield name, value
+def _walk(value: object, name: str, depth: int) -> Iterator[tuple[str, object]]:
+    """Tensors and what holds them, by name."""
+    if depth > MAX_DEPTH or len(name) > MAX_NAME:
+        raise ValueError("modules are nested without end, or their names have none")
+    yield name, value
     parts: Mapping[Any, object] = {}
     if isinstance(value, Module):
         parts = value.attributes
@@ -133,10 +135,13 @@ def _walk(value: object, name: str, depth: int) -> Iterator[tuple[str, Tensor]]:
 
 
 class _Interpreter:
-    """The pickle instructions that TorchScript writes, on a stack of plain values."""
+    """The pickle instructions that TorchScript writes, on a stack of plain values.
 
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        self.archive, self.root = archive, root
+    A value may hold itself, or another many times over: none is printed, compared or hashed.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, root: str, size: int) -> None:
+        self.archive, self.root, self.left = archive, root, size
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -205,11 +210,14 @@ class _Interpreter:
     def _set(self, flat: list[Any]) -> None:
         if not isinstance(self.stack[-1], dict) or len(flat) % 2:
             raise ValueError("sets items of what is no dict")
+        if not all(isinstance(key, str | int) for key in flat[::2]):
+            raise ValueError("names an item by neither text nor number")
         self.stack[-1].update(zip(flat[::2], flat[1::2], strict=True))
 
     def _module(self, kind: object, arguments: object) -> Module:
-        if not (isinstance(kind, Global) and kind.name.startswith("__torch__.")) or arguments != ():
-            raise ValueError(f"makes an object of {kind}")
+        name = kind.name if isinstance(kind, Global) else type(kind).__name__
+        if not name.startswith("__torch__.") or not isinstance(arguments, tuple) or arguments:
+            raise ValueError(f"makes an object of {name}")
         return Module()
 
     def _build(self, state: object) -> None:
@@ -221,7 +229,7 @@ class _Interpreter:
 
     def _made(self, function: object, arguments: tuple[Any, ...]) -> object:
         """The allow-list: a tensor, a list, an empty dict of hooks, a value whose type is noted."""
-        name = function.name if isinstance(function, Global) else repr(function)
+        name = function.name if isinstance(function, Global) else type(function).__name__
         if name == "torch._utils _rebuild_tensor_v2":
             return _view(*arguments[:4])
         if name in LISTS or name == "torch.jit._pickle restore_type_tag":
@@ -232,16 +240,16 @@ class _Interpreter:
 
     def _storage(self, tag: str, kind: Global, key: str, device: str, count: int) -> Tensor:
         """The numbers of one member, whole; `device` is where they lay when they were saved."""
+        if not (isinstance(kind, Global) and isinstance(key, str) and type(count) is int):
+            raise ValueError("refers to what is no storage")
         dtype = DTYPES[kind.name]
-        if tag != "storage":
-            raise ValueError(f"refers to a {tag}")
         if key not in self.storages:
-            size = count * dtype.itemsize
-            data = _member(self.archive, f"{self.root}data/{key}", size)
+            data = _member(self.archive, f"{self.root}data/{key}", self.left)
+            self.left -= len(data)  # members may overlap: all together are no more than the file
             whole = torch.frombuffer(bytearray(data or b" "), dtype=torch.uint8)
             self.storages[key] = whole[: len(data)]  # torch takes no buffer of nothing
         raw = self.storages[key]
-        if raw.numel() != count * dtype.itemsize:
+        if tag != "storage" or raw.numel() != count * dtype.itemsize:
             raise ValueError(f"storage {key} has {raw.numel()} bytes, not {count} {dtype}")
         return raw.view(dtype)
 
@@ -250,7 +258,7 @@ def _view(storage: Tensor, offset: int, shape: tuple[int, ...], strides: tuple[i
     """A tensor inside its storage, with no element twice."""
     numbers = (offset, *shape, *strides)
     if not all(type(number) is int and number >= 0 for number in numbers):
-        raise ValueError(f"a tensor of shape {shape}, strides {strides}, offset {offset}")
+        raise ValueError("a tensor's shape, strides or offset hold what is no count")
     if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
         raise ValueError(f"a tensor of {len(shape)} dimensions and {len(strides)} strides")
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
