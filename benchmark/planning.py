@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from mrfashion.generation import Batched, Generator, Request
 from mrfashion.manifest import Dataset
 from mrfashion.tables import Sample
 
+logger = logging.getLogger(__name__)
 FORCED = "forced"  # the reason to make a video again that is there
 
 
@@ -70,6 +72,8 @@ class Part:
     def jobs(self, batch: int) -> list[Job]:
         """The orders, in batches of one size and frame count where the generator makes batches."""
         most = batch if isinstance(self.generator, Batched) else 1
+        if most < batch:
+            logger.warning("%s makes no batches; one video at a time", self.entrant.name)
         alike: dict[tuple[int, tuple[int, int]], list[Order]] = {}
         for order in self.orders:
             alike.setdefault((order.item.frames, order.item.size), []).append(order)

@@ -165,3 +165,13 @@ def test_the_runner_batches_and_the_key_does_not_tell(
     for row in GENERATIONS.read(tmp_path / "generations.parquet"):
         assert json.loads(row.effective)["batch"] == {"asked": 4, "used": 2}
     assert generate(tiny_dataset, tmp_path, ["batcher"]).entrants["batcher"].reused == 4
+
+
+def test_a_generator_without_batches_is_said_to_have_none(
+    tiny_dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    generate(tiny_dataset, tmp_path, ["still"], running=Running(batch=4))
+    assert "still makes no batches; one video at a time" in caplog.text
+    assert "batch" not in json.loads(
+        GENERATIONS.read(tmp_path / "generations.parquet")[0].effective
+    )
