@@ -20,10 +20,12 @@ from baselines.animatediff_models import (
 from baselines.animatediff_random import RandomAnimateDiff
 from baselines.pipelines import (
     Offload,
+    asked_or_set,
     deciding,
     pictures,
     ready,
     refuse_unfit,
+    sampled,
     seeded,
     torch_dtype,
     uint8_frames,
@@ -157,8 +159,7 @@ class AnimateDiff:
         # As its README advises for pictures that are not square, whose ends would be cut off.
         square = (IMAGE_SIDE_PX, IMAGE_SIDE_PX)
         looks = pictures(resized(reference.image, square) for reference in request.references)
-        steps = given.steps if request.steps is None else request.steps
-        guidance = given.guidance if request.guidance is None else request.guidance
+        steps, guidance = asked_or_set(request, given.steps, given.guidance)
         long = request.frames > given.context_frames
         self._set_context(long)
         height, width = request.size
@@ -180,10 +181,7 @@ class AnimateDiff:
             frames=uint8_frames(video),
             fps=request.fps,
             effective={
-                "scheduler": type(self._pipeline.scheduler).__name__,
-                "steps": steps,
-                "guidance": guidance,
-                "dtype": self._dtype,
+                **sampled(self._pipeline, steps, guidance, self._dtype),
                 "prompt": given.prompt,
                 "poses": STYLE,
                 "references": "stretched to a square; their tokens side by side",

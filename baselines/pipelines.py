@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -70,6 +71,25 @@ def ready(pipeline: Any, device: str, offload: Offload = "none") -> Any:
     else:
         pipeline.enable_sequential_cpu_offload(device=device)
     return pipeline
+
+
+def asked_or_set(request: Request, steps: int, guidance: float) -> tuple[int, float]:
+    """The request's steps and guidance; where it leaves them open, those of the settings."""
+    return (
+        steps if request.steps is None else request.steps,
+        guidance if request.guidance is None else request.guidance,
+    )
+
+
+def sampled(pipeline: Any, steps: int, guidance: float, dtype: str) -> dict[str, Any]:
+    """What every `effective` tells of the sampling."""
+    return {
+        "diffusers": version("diffusers"),
+        "scheduler": type(pipeline.scheduler).__name__,
+        "steps": steps,
+        "guidance": guidance,
+        "dtype": dtype,
+    }
 
 
 def seeded(seed: int) -> torch.Generator:

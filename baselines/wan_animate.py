@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from baselines.pipelines import (
     Offload,
+    asked_or_set,
     deciding,
     pictures,
     ready,
     refuse_unfit,
+    sampled,
     seeded,
     torch_dtype,
     uint8_frames,
@@ -147,7 +149,7 @@ class WanAnimate:
         """The same on random weights: tiny, in short segments, or of the true size."""
         source = RandomWan(NETWORK, TRUE_SIZES if real_size else TINY, real_size, images=True)
         given = self._settings
-        settings = given if real_size else replace(given, steps=2, segment_frames=9)
+        settings = given if real_size else replace(given, steps=2, segment_frames=13)
         return WanAnimate(settings, name=self.info.name, source=source)
 
     def generate(self, request: Request) -> Result:
@@ -163,8 +165,7 @@ class WanAnimate:
         held = np.minimum(np.arange(frames), request.frames - 1)
         poses = animate_poses(request.keypoints, request.frame_size, request.size)
         faces, shown = _faces(request)
-        steps = given.steps if request.steps is None else request.steps
-        guidance = given.guidance if request.guidance is None else request.guidance
+        steps, guidance = asked_or_set(request, given.steps, given.guidance)
         height, width = request.size
         video = self._pipeline(
             image=pictures([request.references[0].image])[0],
@@ -185,11 +186,8 @@ class WanAnimate:
             frames=uint8_frames(video)[: request.frames],
             fps=request.fps,
             effective={
-                "scheduler": type(self._pipeline.scheduler).__name__,
                 "flow_shift": given.flow_shift,
-                "steps": steps,
-                "guidance": guidance,
-                "dtype": self._dtype,
+                **sampled(self._pipeline, steps, guidance, self._dtype),
                 "segment_frames": given.segment_frames,
                 "prompt": given.prompt,
                 "poses": "Wan-Animate's own: body, toes and hands, no retargeting",

@@ -14,10 +14,12 @@ import numpy as np
 
 from baselines.pipelines import (
     Offload,
+    asked_or_set,
     deciding,
     pictures,
     ready,
     refuse_unfit,
+    sampled,
     seeded,
     torch_dtype,
     uint8_frames,
@@ -160,8 +162,7 @@ class WanVace:
         frames = _held_frames(request)
         poses = vace_poses(request.keypoints, request.frame_size, request.size)
         poses = poses[np.minimum(np.arange(frames), request.frames - 1)]
-        steps = given.steps if request.steps is None else request.steps
-        guidance = given.guidance if request.guidance is None else request.guidance
+        steps, guidance = asked_or_set(request, given.steps, given.guidance)
         height, width = request.size
         video = self._pipeline(
             video=pictures(poses),
@@ -182,11 +183,8 @@ class WanVace:
             frames=uint8_frames(video)[: request.frames],
             fps=request.fps,
             effective={
-                "scheduler": type(self._pipeline.scheduler).__name__,
                 "flow_shift": given.flow_shift,
-                "steps": steps,
-                "guidance": guidance,
-                "dtype": self._dtype,
+                **sampled(self._pipeline, steps, guidance, self._dtype),
                 "frames": frames,
                 "prompt": given.prompt,
                 "poses": "VACE's own: body and face, no hands",
