@@ -27,7 +27,7 @@ from benchmark.attempts import attempt
 from benchmark.results import GENERATIONS
 from benchmark.runner import generate
 from mrfashion.errors import ConfigError, ItemError, MissingRequirement, OutOfMemory
-from mrfashion.generation import Reference, Request, Unsupported
+from mrfashion.generation import Reference, Request, Result, Unsupported
 from mrfashion.poses.skeletons import draw_skeletons
 
 HERE = Path(__file__).parent
@@ -254,6 +254,14 @@ def test_every_cause_is_one_row_and_the_rest_is_made(
         "worker.invalid",
         None,
     ]
+
+
+def test_a_peak_that_the_generator_tells_is_the_one_recorded() -> None:
+    class Elsewhere(Still):
+        def generate(self, request: Request) -> Result:
+            return replace(super().generate(request), peak_memory_bytes=7)
+
+    assert attempt(Elsewhere(), request(), "cpu").peak_memory_bytes == 7
 
 
 ORPHAN = """
