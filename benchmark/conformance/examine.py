@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmark.conformance import behaviour, declared
+from benchmark.conformance import behaviour, declared, pictures
 from benchmark.conformance.behaviour import describe
 from benchmark.conformance.findings import Failed, Finding, NotApplicable, Ran, Report
 from benchmark.conformance.subject import Subject, Take
@@ -37,9 +37,9 @@ CHECKS: dict[str, Callable[[Subject], str]] = {
     "frames stay": behaviour.check_frames_stay,
     "reference weights": behaviour.check_reference_weights,
     "effective": behaviour.check_effective,
-    "values": behaviour.check_values,
-    "value range": behaviour.check_value_range,
-    "colour order": behaviour.check_colour_order,
+    "values": pictures.check_values,
+    "value range": pictures.check_value_range,
+    "colour order": pictures.check_colour_order,
     "random states": behaviour.check_random_states,
     "settings steady": declared.check_settings_steady,
     "quiet": behaviour.check_quiet,
