@@ -65,7 +65,7 @@ def _remembered() -> dict[str, str]:
     try:
         if _memory().stat().st_size > MAX_BYTES:
             return {}
-        lines = _memory().read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = _memory().read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return {}
     return dict(pair for line in lines if (pair := _row(line)))
@@ -82,12 +82,12 @@ def _row(line: str) -> tuple[str, str] | None:
 
 
 def _remember(identity: str, digest: str) -> None:
-    row = canonical_json({"file": json.loads(identity), "sha256": digest})
+    row = json.dumps({"file": json.loads(identity), "sha256": digest})  # ASCII whatever the name
     try:
         _memory().parent.mkdir(parents=True, exist_ok=True)
         long = _memory().exists() and _memory().stat().st_size > MAX_BYTES
         # One write a line: processes that append at once do not mix their bytes.
-        with _memory().open("w" if long else "a", encoding="utf-8") as file:
+        with _memory().open("w" if long else "a", encoding="ascii") as file:
             file.write(row + "\n")
     except OSError:
         return  # read-only or full: hashed again next time

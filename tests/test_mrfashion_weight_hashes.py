@@ -113,6 +113,15 @@ def test_a_cache_that_cannot_be_written_does_no_harm(
     assert file_sha256(weights) == sha256(b"tensors")
 
 
+def test_names_that_are_no_text_are_remembered_too(
+    cache: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = weights.rename(weights.with_name(os.fsdecode(b"\xff.safetensors")))
+    hashed = count_hashings(monkeypatch)
+    assert [file_sha256(odd), file_sha256(odd)] == [sha256(b"tensors")] * 2
+    assert hashed == [odd]
+
+
 def test_a_missing_file_is_an_error_not_a_hash(cache: Path, weights: Path) -> None:
     with pytest.raises(FileNotFoundError):
         file_sha256(weights.with_name("missing"))
