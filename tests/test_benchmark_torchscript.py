@@ -277,3 +277,31 @@ def test_a_damaged_program_is_read_or_refused(
     except InputRefused:
         return
     assert all(isinstance(tensor, torch.Tensor) for tensor in found.values())
+
+
+def test_a_compressed_state_dict_is_refused(tmp_path: Path) -> None:
+    """It could unpack to anything."""
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "x.pth")
+    with pytest.raises(InputRefused, match="compressed, which torch never does"):
+        read_state(rewritten(tmp_path / "x.pth", {}, zipfile.ZIP_DEFLATED))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, at what it cannot make sense of
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.booleans())
+def test_a_damaged_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, zipped: bool
+) -> None:
+    """In either of torch's formats."""
+    path = tmp_path_factory.getbasetemp() / "damaged.pth"
+    whole = {"state_dict": {"a": torch.ones(3, 4)}, "epoch": 1, "arch": "r"}
+    torch.save(whole, path, _use_new_zipfile_serialization=zipped)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))] or content)
+    try:
+        state = read_state(path, ("state_dict",))
+    except InputRefused:
+        return
+    assert all(isinstance(tensor, torch.Tensor) for tensor in state.values())

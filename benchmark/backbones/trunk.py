@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import struct
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +14,23 @@ from torch import Tensor, nn
 
 from benchmark.backbones.torchscript import is_torchscript, read_torchscript
 from mrfashion.errors import InputRefused
+
+# What torch raises at a file that is none, or is damaged, in its zip format and in the older one.
+UNREADABLE = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    struct.error,
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+)
 
 
 class Trunk(nn.Module):
@@ -62,8 +81,12 @@ def read_state(path: Path, under: Sequence[str] = ()) -> dict[str, Tensor]:
 
 def _loaded(path: Path) -> object:
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+                    raise ValueError("its members are compressed, which torch never does")
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except UNREADABLE as error:
         raise InputRefused(f"{path} is no PyTorch file of plain tensors: {error}") from None
 
 
