@@ -6,14 +6,17 @@ and know that their numbers compare: it pins samples, poses, sizes, seeds and me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from benchmark.metrics import METRICS
+from benchmark.metrics import BUNDLES, METRICS
 from benchmark.metrics.spec import Metric, unlike
 from benchmark.protocol import Task, TaskOptions, make_task, task_samples
+from benchmark.set_metrics import SET_BUNDLES, SET_METRICS
+from benchmark.set_metrics.spec import SetMetric
 from mrfashion.artefacts import content_hash, read_object, write_json
 from mrfashion.config import from_dict, load_config, to_dict
 from mrfashion.errors import ConfigError, InputRefused, UnknownNameError
@@ -22,6 +25,8 @@ from mrfashion.manifest import Dataset
 PRESETS = "benchmark.configs"
 PROTOCOL_FILE = "protocol.json"  # in a run folder
 VERSION = 1
+Definable = Metric | SetMetric
+KNOWN: Mapping[str, Definable] = ChainMap[str, Definable](METRICS, SET_METRICS)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +41,7 @@ class Preset:
     def __post_init__(self) -> None:
         if not self.metrics:
             raise ConfigError("metrics is empty; name at least one")
-        for name in self.metrics:
-            if name not in METRICS:
-                raise UnknownNameError("metric", name, METRICS)
+        _known(self.metrics)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +64,10 @@ class Protocol:
         return content_hash([*decisive, sorted(self.definitions)])
 
     @property
-    def metrics(self) -> tuple[Metric, ...]:
+    def metrics(self) -> tuple[Definable, ...]:
         """Its metrics; InputRefused where this release defines one otherwise."""
         names = dict.fromkeys(str(defined["name"]) for defined in self.definitions.values())
-        for name in names:
-            if name not in METRICS:
-                raise UnknownNameError("metric", name, METRICS)
-        chosen = tuple(METRICS[name] for name in names)
+        chosen = _known(names)
         if differs := _differences(self.definitions, definitions_of(chosen)):
             raise InputRefused(
                 f"the protocol defines metrics otherwise than this release: {'; '.join(differs)}. "
@@ -89,11 +89,37 @@ def freeze(dataset: Dataset, preset: str | Path) -> Protocol:
         conditions_hash=task.conditions_hash,
         samples=len(samples),
         garment_groups=len({sample.garment_group for sample in samples}),
-        definitions=definitions_of([METRICS[name] for name in chosen.metrics]),
+        definitions=definitions_of(_known(chosen.metrics)),
     )
 
 
-def definitions_of(metrics: Sequence[Metric]) -> dict[str, Any]:
+def chosen_metrics(
+    runs: Path, names: Sequence[str] | None
+) -> tuple[tuple[Metric, ...], tuple[SetMetric, ...]]:
+    """Metrics of clips and of sets: those asked for, else the folder's protocol's, else default."""
+    if not names and (protocol := protocol_of(runs)):
+        found = {metric.spec.name for metric in protocol.metrics}
+    else:
+        bundles = [*BUNDLES, *(name for name in SET_BUNDLES if name not in BUNDLES)]
+        for name in names or ():
+            if name not in KNOWN and name not in bundles:
+                raise UnknownNameError("metric or bundle", name, [*KNOWN, *bundles])
+        asked = names or ["default"]
+        found = {m for name in asked for m in BUNDLES.get(name, () if name in bundles else (name,))}
+        found |= {m for name in asked for m in SET_BUNDLES.get(name, ())}
+    of_clips = tuple(metric for name, metric in METRICS.items() if name in found)
+    return of_clips, tuple(metric for name, metric in SET_METRICS.items() if name in found)
+
+
+def _known(names: Iterable[str]) -> tuple[Definable, ...]:
+    """Metrics by name; UnknownNameError lists near ones."""
+    for name in names:
+        if name not in KNOWN:
+            raise UnknownNameError("metric", name, KNOWN)
+    return tuple(KNOWN[name] for name in names)
+
+
+def definitions_of(metrics: Sequence[Definable]) -> dict[str, Any]:
     """Metric id => definition, of every region."""
     return {m.spec.metric_id(r): m.spec.defined(r) for m in metrics for r in m.spec.regions}
 

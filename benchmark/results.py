@@ -5,6 +5,8 @@ RUNS/generations.jsonl     journal of attempts      generations.parquet  newest 
 RUNS/entrants.json         what ran last under each entrant's name: version, settings, weights
 RUNS/videos/<entrant>/     lossless videos (FFV1)
 RUNS/scores.jsonl          journal of scored clips  scores.parquet       the rows
+RUNS/set_scores.parquet    metrics of all clips of an entrant together, and of pairs of entrants
+RUNS/features/             features of videos, by network and preparation
 RUNS/run.json              who ran what, when and on which machine
 """
 
@@ -62,5 +64,26 @@ class Score:
     note: str | None
 
 
+@dataclass(frozen=True)
+class SetScore:
+    """A metric of all of an entrant's clips together, or the difference of two entrants'."""
+
+    entrant: str
+    against: str  # "(targets)": its distance from them; else that less the distance of this one
+    task_hash: str
+    metric_id: str
+    metric: str  # fvd
+    value: float | None  # None: not measured, and `note` says why
+    low: float | None
+    high: float | None
+    videos: int
+    clips: int
+    units: int  # garment groups, left out one after another for the interval
+    floor: float | None  # what halves of the targets reach against each other
+    floor_videos: int | None  # in each half
+    note: str | None
+
+
 GENERATIONS = Table("generations", 1, Generation, ("entrant", "sample_id"))
 SCORES = Table("scores", 1, Score, ("entrant", "metric_id", "sample_id", "stratum"))
+SET_SCORES = Table("set_scores", 1, SetScore, ("metric_id", "entrant", "against"))

@@ -38,6 +38,9 @@ def score_command(
         int | None, typer.Option(min=1, help="Clips at once; by default one a core.")
     ] = None,
     device: Annotated[str, typer.Option(help="Of learned metrics: cpu, cuda or cuda:N.")] = "cpu",
+    require: Annotated[
+        bool, typer.Option("--require", help="Exit 5 where a metric lacks its weights.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Score generated videos; a second run measures only what is new."""
@@ -53,13 +56,14 @@ def score_command(
         progress=track,
     )
     typer.echo(_json(summary) if as_json else _text(summary))
-    if summary.failed:
+    if require and _lacking(summary):
+        raise typer.Exit(ExitCode.MISSING)
+    if summary.failed or (summary.sets and summary.sets.failed):
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 
 def _json(summary: Summary) -> str:
-    values = dataclasses.asdict(summary) | {"path": str(summary.path)}
-    return json.dumps(values, indent=2, sort_keys=True)
+    return json.dumps(dataclasses.asdict(summary), indent=2, sort_keys=True, default=str)
 
 
 def _text(summary: Summary) -> str:
@@ -70,12 +74,20 @@ def _text(summary: Summary) -> str:
         *(f"not measured: {', '.join(names)}: {why}" for why, names in _by_reason(summary).items()),
         f"{summary.rows} rows in {summary.path}",
     ]
+    if sets := summary.sets:
+        lines += [f"  no features of {name}: {why}" for name, why in sorted(sets.failed.items())]
+        lines.append(f"{sets.rows} rows of sets in {sets.path}")
     return "\n".join(lines)
 
 
 def _by_reason(summary: Summary) -> dict[str, list[str]]:
     """What each lack keeps from being measured."""
     reasons: dict[str, list[str]] = {}
-    for name, why in sorted(summary.lacking.items()):
+    for name, why in sorted(_lacking(summary).items()):
         reasons.setdefault(why, []).append(name)
     return reasons
+
+
+def _lacking(summary: Summary) -> dict[str, str]:
+    """Metric => what it lacks, of clips and of sets."""
+    return {**summary.lacking, **(summary.sets.lacking if summary.sets else {})}

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.clip_scores import ALL, StratumScore, score_clip
-from benchmark.frozen_protocol import definitions_of, protocol_of
-from benchmark.metrics import BUNDLES, METRICS
+from benchmark.frozen_protocol import chosen_metrics, definitions_of
 from benchmark.metrics.spec import Metric
 from benchmark.protocol import Task, load_task, open_dataset
 from benchmark.results import GENERATIONS, SCORES, Generation, Score
-from benchmark.targets import load_target
+from benchmark.set_scoring import SetRun, SetSummary, score_sets
+from benchmark.targets import load_target, verify_file
 from benchmark.threads import one_thread_a_worker
-from mrfashion.artefacts import Journal, content_hash, folder_lock, inside, sha256_file
+from mrfashion.artefacts import Journal, content_hash, folder_lock, inside
 from mrfashion.errors import HashMismatch, InputRefused, ItemError, UnknownNameError, UnsafePath
 from mrfashion.manifest import Dataset
 from mrfashion.media import decode
@@ -43,6 +43,7 @@ class Summary:
     lacking: dict[str, str]  # metric -> why it could not be measured here
     rows: int
     path: Path
+    sets: SetSummary | None  # of metrics of sets, where any were asked for
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,13 @@ def score(
 ) -> Summary:
     """Score every finished generation of a run folder and write `scores.parquet`.
 
-    `metrics` are names of METRICS or BUNDLES; by default the protocol's, else those of status
-    `standard`. The result depends neither on `workers` nor on the order in which clips finish.
+    `metrics` are names of METRICS, SET_METRICS or bundles; by default the protocol's, else those of
+    status `standard`. The result depends neither on `workers` nor on the order in which clips
+    finish.
     """
     root = Path(runs_root)
     task = load_task(root)
-    chosen = _chosen(root, metrics)
+    chosen, of_sets = chosen_metrics(root, metrics)
     lacking = {m.spec.name: text for m in chosen if (text := m.missing())}
     dataset = open_dataset(root, _moved(task, dataset_root))
     run = Run(root, dataset, task, chosen, lacking, device)
@@ -104,7 +106,10 @@ def score(
             _work(run, journal, due, workers or os.cpu_count() or 1, progress)
         rows, failed = _rows(run, journal, generations, videos, refused)
         defined = definitions_of(chosen)
-        SCORES.write(root / SCORES_FILE, rows, task_hash=task.task_hash, metrics=defined)
+        if chosen:
+            SCORES.write(root / SCORES_FILE, rows, task_hash=task.task_hash, metrics=defined)
+        sets = SetRun(root, dataset, task, generations, device, progress)
+        measured_sets = score_sets(sets, of_sets) if of_sets else None
     measured = {video.keys[metric.spec.name] for video, lacks in due for metric in lacks}
     now = [video for video in videos.values() if not measured.isdisjoint(video.keys.values())]
     fresh = sum(video.name not in failed for video in now)
@@ -119,6 +124,7 @@ def score(
         lacking=lacking,
         rows=len(rows),
         path=root / SCORES_FILE,
+        sets=measured_sets,
     )
 
 
@@ -134,17 +140,6 @@ def _moved(task: Task, dataset_root: str | Path | None) -> Task:
     return (
         task if dataset_root is None else replace(task, dataset=str(Path(dataset_root).resolve()))
     )
-
-
-def _chosen(root: Path, names: Sequence[str] | None) -> tuple[Metric, ...]:
-    """The metrics asked for, else those of the folder's protocol, else the default ones."""
-    if not names and (protocol := protocol_of(root)):
-        return protocol.metrics
-    for name in names or ():
-        if name not in METRICS and name not in BUNDLES:
-            raise UnknownNameError("metric or bundle", name, [*METRICS, *BUNDLES])
-    wanted = {metric for name in names or ["default"] for metric in BUNDLES.get(name, (name,))}
-    return tuple(metric for name, metric in METRICS.items() if name in wanted)
 
 
 def _videos(run: Run, generations: Sequence[Generation]) -> tuple[dict[str, Video], dict[str, str]]:
@@ -222,17 +217,10 @@ def score_video(run: Run, generation: Generation, metrics: Sequence[Metric]) -> 
         raise ItemError("score.no_video", "the generation names no video")
     target = load_target(run.dataset, generation.sample_id, run.task, run.device)
     video = inside(run.root, generation.path)
-    _verify(video, generation.video_sha256, generation.path)
-    _verify(target.path, target.sha256, target.path.name)
+    verify_file(video, generation.video_sha256, generation.path)
+    verify_file(target.path, target.sha256, target.path.name)
     generated = (frame.image for frame in decode(video))
     return score_clip(target.context, target.frames(), generated, metrics)
-
-
-def _verify(path: Path, sha256: str, name: str) -> None:
-    if not path.is_file():
-        raise ItemError("score.no_video", f"{name} does not exist")
-    if sha256_file(path) != sha256:
-        raise HashMismatch(f"{name} is not the file that the table names; make it again")
 
 
 def _rows(

@@ -16,7 +16,8 @@ from benchmark.fitting import FITTING_VERSION
 from benchmark.metrics.spec import ClipContext, Image
 from benchmark.protocol import Task
 from benchmark.requests import asked_fps, asked_size, sample_references, target_poses
-from mrfashion.errors import ItemError, UnknownNameError
+from mrfashion.artefacts import sha256_file
+from mrfashion.errors import HashMismatch, ItemError, UnknownNameError
 from mrfashion.letterbox import Size, letterbox, move, place
 from mrfashion.manifest import Dataset
 from mrfashion.media import decode
@@ -84,6 +85,14 @@ def load_target(dataset: Dataset, sample_id: str, task: Task, device: str = "cpu
         size=size,
         context=context,
     )
+
+
+def verify_file(path: Path, sha256: str, name: str) -> None:
+    """HashMismatch or ItemError unless the file is the one that its table names."""
+    if not path.is_file():
+        raise ItemError("score.no_video", f"{name} does not exist")
+    if sha256_file(path) != sha256:
+        raise HashMismatch(f"{name} is not the file that the table names; make it again")
 
 
 def _views(dataset: Dataset, clip: Clip) -> list[str | None]:

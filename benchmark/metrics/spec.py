@@ -29,7 +29,7 @@ class MetricSpec:
     version: int  # raised when the code would give another number for the same definition
     higher_is_better: bool
     unit: str  # "" where it has none
-    range: tuple[float, float | None]  # None: no upper bound
+    range: tuple[float | None, float | None]  # None: no bound on that side
     definition: Mapping[str, str]  # every choice that decides the number, in words
     regions: Mapping[str, str]  # of REGIONS, those it has => what each takes in
     cap: float | None = None  # what an infinite frame counts as in a mean
