@@ -120,6 +120,8 @@ class Worker:
         """Answer through the process, started anew where it is gone."""
         if self._place is None:
             raise RuntimeError("generate needs load first")
+        if self._process and self._process.has_ended():
+            self.close()  # while idle: no request is at fault
         process = self._process or self._started_again(*self._place)
         try:
             with self._folder() as folder:
@@ -150,8 +152,9 @@ class Worker:
     def _weights(self) -> dict[str, str | None]:
         """File below the folder => sha256; a pattern that nothing matches => None."""
         found: dict[str, str | None] = {}
-        for pattern in self._declared.weight_files:
-            files = folder_sha256(self.where.weights, [pattern]) if self.where.weights else {}
+        folder = self.where.weights
+        for pattern in self._declared.weight_files or (("**/*",) if folder else ()):
+            files = folder_sha256(folder, [pattern]) if folder else {}
             found.update(files)
             if not files:
                 found[pattern] = None

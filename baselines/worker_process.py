@@ -50,6 +50,10 @@ class WorkerProcess:
         """The worker's process id, which is that of its group."""
         return self._popen.pid
 
+    def has_ended(self) -> bool:
+        """Whether it is gone."""
+        return not self.end.alive or _has_ended(self._popen)
+
     def ask(self, message: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Send a message and wait for the next one back; after an ItemError the worker is gone."""
         try:
@@ -134,7 +138,7 @@ class _Tail:
 def _drain(pipe: IO[bytes], kept: bytearray) -> None:
     with pipe:
         while data := pipe.read(1 << 16):  # unbuffered: whatever there is
-            logger.debug("%s", data.decode(errors="replace"))
+            logger.info("%s", data.decode(errors="replace"))
             kept += data
             del kept[:-TAIL]
 

@@ -193,6 +193,15 @@ def test_what_costs_one_request_leaves_the_worker_as_it_was(
     assert pid(faulty) == first
 
 
+def test_a_worker_that_died_while_idle_costs_nothing(faulty: Worker) -> None:
+    faulty.generate(request())
+    first = pid(faulty)
+    os.kill(first, signal.SIGKILL)
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+    assert faulty.generate(request()).frames.shape == (3, 64, 48, 3)
+    assert pid(faulty) != first
+
+
 def test_a_hung_worker_is_killed_with_its_children(make: Make, tmp_path: Path) -> None:
     worker = loaded(make("one=hang-with-child", request_s=0.7))
     first = pid(worker)
@@ -329,6 +338,12 @@ def test_settings_tell_weights_script_checkout_and_options_apart(
     assert str(tmp_path) not in "".join(texts)
     slow = make("one=see", weights=weights, checkout=checkout, request_s=1.0).settings()
     assert slow == seen[-1]
+
+
+def test_a_script_that_names_no_weight_files_has_all_of_them_hashed(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "net.bin").write_text("one")
+    assert list(Worker(WorkerSettings(weights=tmp_path)).settings()["weights"]) == ["deep/net.bin"]
 
 
 def test_check_says_what_is_not_set_or_not_there(tmp_path: Path) -> None:
