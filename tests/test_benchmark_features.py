@@ -11,6 +11,7 @@ import torch
 
 from benchmark.backbones.features import BACKBONES, extract, network
 from benchmark.backbones.preprocessing import PREPROCESSINGS, Preprocessing
+from benchmark.backbones.repeatable import repeatable
 from mrfashion.errors import MissingRequirement, UnknownNameError
 from mrfashion.weights import WEIGHTS
 from tests.feature_weights import (
@@ -141,6 +142,19 @@ def test_loading_draws_no_random_number() -> None:
     before = torch.get_rng_state()
     random_network("efficientnet-lite0")
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_training_cannot_make_features_coarser() -> None:
+    """Whatever it set for its own products, and it finds that again."""
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("high")
+        with repeatable(torch.device("cuda")):
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert not torch.backends.cudnn.allow_tf32
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @pytest.mark.gpu
