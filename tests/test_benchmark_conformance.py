@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmark.conformance.declared import HEAVY
 from benchmark.conformance.examine import CHECKS, examine, finding
 from benchmark.conformance.findings import Finding
 from benchmark.conformance.probes import first, odd, second
@@ -21,8 +24,9 @@ from tests.moody_generators import join
 from tests.right_generators import Copy, Noise
 from tests.wrong_generators import WRONG, Batch, Factory
 
-# Each of these asks a learned rehearsal more requests; one of them answers for all, the command
-# asks every one.
+ROOT = Path(__file__).resolve().parent.parent
+# Each of these asks a learned rehearsal more requests; one of them answers for all here, and the
+# command asks every one.
 SLOW = (
     "order of requests",
     "other seed",
@@ -34,15 +38,29 @@ SLOW = (
     "batches",
 )
 FULL_LEARNED = "profashion-single"
+NEW_PROCESS = "import light"  # examined below, for all in one process
 
 
 @pytest.mark.parametrize("name", list(ENTRANTS))
 def test_every_entrant_passes(name: str) -> None:
     brief = make_entrant(name).info.kind == "learned" and name != FULL_LEARNED
-    checks = [check for check in CHECKS if not (brief and check in SLOW)]
+    left_out = {NEW_PROCESS, *(SLOW if brief else ())}
+    checks = [check for check in CHECKS if check not in left_out]
     report = examine(name, checks=checks)
     assert not report.failed, "\n".join(f"{f.name}: {f.measured}" for f in report.failed)
     assert [finding.name for finding in report.findings] == checks
+
+
+def test_making_every_entrant_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from benchmark.entrants import ENTRANTS, make_entrant\n"
+        "for name in ENTRANTS: make_entrant(name).info\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout == "[]\n"
 
 
 def looked_at(name: str, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> Finding:
@@ -144,7 +162,7 @@ def test_a_generator_that_ends_the_process_is_a_finding(
     assert failed == [("loads", "its process ended with 3")]
 
 
-HEAVY = """
+HEAVY_MODULE = """
 from dataclasses import replace
 import torch
 from baselines.still import Still
@@ -155,7 +173,7 @@ class Heavy(Still):
 
 
 def test_heavy_imports_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "heavy_generator.py").write_text(HEAVY)
+    (tmp_path / "heavy_generator.py").write_text(HEAVY_MODULE)
     entry = tmp_path / "heavy-1.dist-info"
     entry.mkdir()
     (entry / "METADATA").write_text("Metadata-Version: 2.1\nName: heavy\nVersion: 1\n")
