@@ -107,6 +107,9 @@ def _check_text(report: Report) -> str:
     states = [f.state for f in report.findings]
     counts = f"{states.count('pass')} passed, {states.count('fail')} failed, "
     lacking = [f"missing: {text}" for text in report.missing]
+    if report.peak_memory_bytes and report.seconds:
+        gib = report.peak_memory_bytes / 2**30
+        lacking.append(f"first request: {report.seconds:.2f} s, peak {gib:.2f} GiB on the device")
     return "\n".join(
         (shape + ran[report.ran], *lacking, *rows, f"{counts}{states.count('n/a')} not applicable")
     )
