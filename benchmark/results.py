@@ -79,6 +79,7 @@ class SetScore:
     videos: int
     clips: int
     units: int  # garment groups, left out one after another for the interval
+    p: float | None  # of a difference: two-sided, of its being 0, adjusted for nothing
     floor: float | None  # what halves of the targets reach against each other
     floor_videos: int | None  # in each half
     note: str | None

@@ -102,7 +102,7 @@ def score_sets(run: SetRun, metrics: Sequence[SetMetric], level: float = 0.95) -
         rows += _rows(run, metric, level, note)
     ids = {metric.spec.metric_id(WHOLE): metric for metric in metrics}
     shown = {
-        metric_id: {"title": m.title, "decimals": m.decimals, "status": m.status}
+        metric_id: {name: getattr(m, name) for name in ("title", "decimals", "status", "citation")}
         for metric_id, m in ids.items()
     }
     definitions = {metric_id: m.spec.defined(WHOLE) for metric_id, m in ids.items()}

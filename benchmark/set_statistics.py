@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +34,15 @@ class SetInterval:
     clips: int
     units: int  # what was left out one after another: garment groups
     reason: str | None = None  # why there is no interval, where there is none
+    p: float | None = None  # of a difference: two-sided, of its being 0
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What the targets reach against each other: no generator is told apart below it."""
+    """What halves of the targets reach against each other: real videos of other garments.
+
+    A generator that shows the targets' own garments may lie below it.
+    """
 
     value: float  # mean over halvings
     videos: int  # in each half: fewer than were scored, so the floor lies high
@@ -68,7 +72,7 @@ def set_interval(
 ) -> SetInterval:
     """Distance of generated from target videos, whose order and units are the same."""
     _check_videos(units, generated, target)
-    return _jackknife((generated, target), units, lambda x, y: distance(x, y), level)
+    return replace(_jackknife((generated, target), units, distance, level), p=None)
 
 
 def set_difference(
@@ -144,7 +148,8 @@ def _jackknife(
     count = len(left)
     error = math.sqrt((count - 1) / count * np.square(np.subtract(left, np.mean(left))).sum())
     half = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
-    return SetInterval(value, value - half, value + half, len(units), clips, len(names))
+    p = 2 * float(stats.t.sf(abs(value) / error, count - 1)) if error else float(value == 0)
+    return SetInterval(value, value - half, value + half, len(units), clips, len(names), p=p)
 
 
 def _joined(videos: Sequence[Features], some: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -95,6 +95,59 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class SetEntry:
+    """Distance of an entrant's videos, taken together, from the targets."""
+
+    entrant: str
+    section: str  # METHODS or COPIES
+    value: float | None  # None: not measured, `note` says why
+    low: float | None
+    high: float | None
+    videos: int  # decides the number too: distances of sets fall with their size
+    groups: int
+    floor: float | None  # what halves of the same targets reach against each other
+    floor_videos: int | None  # in each half
+    best: bool  # the best of its section, or not told apart from it
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetPair:
+    """The distance of one entrant less that of another, on the samples that both have."""
+
+    entrant: str
+    against: str
+    value: float | None
+    low: float | None
+    high: float | None
+    videos: int
+    groups: int
+    p: float | None  # two-sided, adjusted (Holm) for all pairs of the metrics of this status
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetTable:
+    """A metric of sets: every entrant, best first, and the pairs within a section."""
+
+    metric_id: str
+    metric: str
+    title: str
+    decimals: int
+    status: str  # standard, or comparability
+    citation: str
+    definition: dict[str, str]
+    entries: tuple[SetEntry, ...]
+    pairs: tuple[SetPair, ...]
+
+    @property
+    def note(self) -> str | None:
+        """Why nobody has a number, where nobody has."""
+        notes = [entry.note for entry in self.entries if entry.value is None]
+        return notes[0] if len(notes) == len(self.entries) else None
+
+
+@dataclass(frozen=True, slots=True)
 class Strip:
     """Frames of one clip side by side: the target's or one entrant's."""
 
@@ -172,6 +225,7 @@ class Board:
     sections: tuple[Section, ...]
     missing: tuple[Missing, ...]
     unmeasured: tuple[Unmeasured, ...] = ()
+    sets: tuple[SetTable, ...] = ()
     study: tuple[StudyScore, ...] = ()
     funnel: Funnel | None = None
     plots: tuple[Plot, ...] = ()

@@ -11,6 +11,7 @@ from typing import Any
 from benchmark.frozen_protocol import PROTOCOL_FILE, Protocol, protocol_of, save_protocol
 from benchmark.protocol import Task, load_task, open_dataset, task_samples
 from benchmark.results import GENERATIONS, SCORES
+from benchmark.set_scoring import SET_SCORES_FILE
 from benchmark.study.ratings import RATINGS_FILE
 from leaderboard.board import Board
 from leaderboard.build import build_board
@@ -18,6 +19,7 @@ from leaderboard.clips import CLIPS, Run, draw_clips
 from leaderboard.plots import draw_plots
 from leaderboard.render import RENDERERS
 from leaderboard.rows import Results, read_results
+from leaderboard.sets import read_sets
 from leaderboard.study import read_study
 from mrfashion.artefacts import folder_lock, sha256_file, write_atomic, write_json
 from mrfashion.errors import UnknownNameError
@@ -26,7 +28,7 @@ from mrfashion.pages import refuse_strange
 
 TITLE = "Multi-reference fashion video: board"
 BOARD_FILE = "board.json"
-BOARD_VERSION = 2
+BOARD_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,13 @@ def report(
     files = {name: root / f"{name}.parquet" for name in ("generations", "scores")}
     generations = GENERATIONS.read(files["generations"])
     results = read_results(SCORES.read(files["scores"]), generations, task.task_hash)
+    sets = read_sets(root, results.entrants, task.task_hash)
     sources = {path.name: sha256_file(path) for path in files.values()}
+    if sets:
+        sources[SET_SCORES_FILE] = sha256_file(root / SET_SCORES_FILE)
     frozen, dataset = protocol_of(root), open_dataset(root, task)
     words = _protocol(task, frozen) | _part(results, len(task_samples(dataset, task)))
-    board = build_board(results, title, words, sources)
+    board = dataclasses.replace(build_board(results, title, words, sources), sets=sets)
     if study_root is not None:
         study = read_study(Path(study_root), task.task_hash)
         sources[RATINGS_FILE] = sha256_file(Path(study_root) / RATINGS_FILE)

@@ -1,11 +1,16 @@
-"""The board as CSV, long form: one line an entrant, metric, region and stratum, full precision."""
+"""The board as CSV, long form: one line an entrant, metric, region and stratum, full precision.
+
+Metrics of sets follow: an entrant against its targets, then a pair a line, `against` the other one.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 
-from leaderboard.board import Board
+from benchmark.clip_scores import ALL
+from leaderboard.board import Board, SetEntry, SetPair, SetTable
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = (
@@ -30,7 +35,12 @@ COLUMNS = (
     "note",
     "metric_id",
     "task_hash",
+    "against",
+    "holm_p",
+    "floor",
+    "floor_clips",
 )
+JACKKNIFE = "jackknife"  # the interval of set metrics
 Value = str | int | float | None
 
 
@@ -39,8 +49,8 @@ def render(board: Board) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for line in _lines(board):
-        writer.writerow([safe(line[name]) for name in COLUMNS])
+    for line in [*_lines(board), *_of_sets(board)]:
+        writer.writerow([safe(line.get(name)) for name in COLUMNS])
     return text.getvalue()
 
 
@@ -81,3 +91,36 @@ def _lines(board: Board) -> list[dict[str, Value]]:
         for cell in row.cells
         for column in (board.column(cell.metric_id),)
     ]
+
+
+def _of_sets(board: Board) -> Iterator[dict[str, Value]]:
+    for table in board.sets:
+        for entry in table.entries:
+            yield _shared(board, table, entry) | {
+                "section": entry.section,
+                "best": int(entry.best),
+                "floor": entry.floor,
+                "floor_clips": entry.floor_videos,
+            }
+        for pair in table.pairs:
+            yield _shared(board, table, pair) | {"against": pair.against, "holm_p": pair.p}
+
+
+def _shared(board: Board, table: SetTable, found: SetEntry | SetPair) -> dict[str, Value]:
+    return {
+        "entrant": found.entrant,
+        "metric": table.metric,
+        "region": "whole",
+        "stratum": ALL,
+        "better": "lower",
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "level": board.level,
+        "interval": None if found.low is None else JACKKNIFE,
+        "groups": found.groups,
+        "clips": found.videos,
+        "note": found.note,
+        "metric_id": table.metric_id,
+        "task_hash": board.task_hash,
+    }

@@ -5,7 +5,7 @@ Its script sorts, switches views and keeps videos in step; without it the page s
 
 from __future__ import annotations
 
-from leaderboard import wording
+from leaderboard import set_wording, wording
 from leaderboard.board import Board
 from leaderboard.reproduce import commands
 from leaderboard.study import REAL_VIDEO, criteria
@@ -20,6 +20,7 @@ def render(board: Board) -> str:
         scripts=("tables.js", "players.js"),
         board=board,
         words=wording,
+        sets=set_wording,
         level=f"{board.level:.0%}".replace("%", " %"),
         commands=commands(board),
         ratings=criteria(board.study),
@@ -29,7 +30,7 @@ def render(board: Board) -> str:
 
 
 def _definitions(board: Board) -> list[tuple[str, str, dict[str, str]]]:
-    return [
+    of_clips = [
         (
             f"{column.title}, {wording.REGION_TITLES[column.region].lower()}",
             column.metric_id,
@@ -37,3 +38,9 @@ def _definitions(board: Board) -> list[tuple[str, str, dict[str, str]]]:
         )
         for column in board.columns
     ]
+    of_sets = [
+        (f"{t.title}, sets", t.metric_id, {**t.definition, "citation": t.citation})
+        for t in board.sets
+        if t.note is None
+    ]
+    return of_clips + of_sets

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 
 from benchmark.clip_scores import ALL
-from leaderboard.board import Board, Cell, Column, Row
+from leaderboard import set_wording
+from leaderboard.board import Board, Cell, Column, Row, SetEntry, SetPair, SetTable
 from leaderboard.wording import (
     REGION_TITLES,
     STRATUM_TITLES,
@@ -20,6 +21,8 @@ from leaderboard.wording import (
 )
 
 INLINE = re.compile(r"([\\`*_\[\]|~])")
+SET_HEADS = ("Metric ↓", "Entrant", "Distance", "Videos", "Groups", "Floor (videos)")
+PAIR_HEADS = ("Metric", "Pair", "Difference", "Videos", "Groups", "Holm p", "Verdict")
 BLOCK = re.compile(r"^([#+=-])")
 
 
@@ -30,7 +33,8 @@ def render(board: Board) -> str:
         parts.append(f"## {STRATUM_TITLES[stratum]}")
         for columns in board.tables:
             parts += [f"### {table_title(columns)}", table(board, columns, stratum)]
-    if board.unmeasured:
+    parts += _sets(board)
+    if board.unmeasured or set_wording.not_measured(board):
         parts += ["## Not measured", "\n".join(_unmeasured(board))]
     if board.missing:
         lines = [
@@ -53,11 +57,48 @@ def table(board: Board, columns: Sequence[Column], stratum: str = ALL) -> str:
     return "\n".join(lines)
 
 
+def _sets(board: Board) -> list[str]:
+    """Metrics of sets: who lies how far from the targets, and pairs."""
+    parts = []
+    for status in set_wording.statuses(board):
+        tables = set_wording.tables_of(board, status)
+        entries = [_entry(table, entry) for table in tables for entry in table.entries]
+        pairs = [_pair(board, table, pair) for table in tables for pair in table.pairs]
+        parts += [f"## {set_wording.TITLES[status]}", _lines(SET_HEADS, entries)]
+        parts += [_lines(PAIR_HEADS, pairs)] if pairs else []
+    return [*parts, set_wording.legend(board)] if parts else []
+
+
+def _lines(heads: Sequence[str], rows: Sequence[list[str]]) -> str:
+    return "\n".join(map(_line, [list(heads), ["---"] * len(heads), *rows]))
+
+
+def _entry(table: SetTable, entry: SetEntry) -> list[str]:
+    value = set_wording.value_text(table, entry)
+    value = f"**{value}**" if entry.best else value
+    counts = [str(entry.videos), str(entry.groups), set_wording.floor_text(table, entry)]
+    return [table.title, escape(entry.entrant), value + _between(table, entry), *counts]
+
+
+def _pair(board: Board, table: SetTable, pair: SetPair) -> list[str]:
+    value = set_wording.value_text(table, pair) + _between(table, pair)
+    names = f"{escape(pair.entrant)} less {escape(pair.against)}"
+    counts = [str(pair.videos), str(pair.groups), set_wording.p_text(pair)]
+    return [table.title, names, value, *counts, escape(set_wording.verdict(board, pair))]
+
+
+def _between(table: SetTable, found: SetEntry | SetPair) -> str:
+    text = set_wording.interval_text(table, found)
+    return f" [{escape(text) if found.low is None else text}]" if text else ""
+
+
 def _unmeasured(board: Board) -> list[str]:
-    return [
+    of_clips = [
         f"- {escape(u.title)}, {REGION_TITLES[u.region].lower()}: {escape(u.note)}"
         for u in board.unmeasured
     ]
+    of_sets = set_wording.not_measured(board).items()
+    return of_clips + [f"- {', '.join(titles)}, sets: {escape(why)}" for why, titles in of_sets]
 
 
 def legend(board: Board) -> str:
