@@ -80,8 +80,9 @@ def missing_weights(name: str) -> str | None:
     row = WEIGHTS[name]
     match state(row):
         case "missing":
-            size = f"{row.bytes / 1e6:.1f} MB, " if row.bytes else ""
-            return f"{path_of(row)} does not exist ({size}{row.licence}): {row.command}"
+            pin = pin_of(row)
+            what = f"{pin.bytes:,} bytes, sha256 {pin.sha256}" if pin else "hash not published"
+            return f"{path_of(row)} does not exist ({what}; {row.licence}): {row.command}"
         case "wrong":
             return (
                 f"{path_of(row)} does not hold the promised bytes: {row.command} replaces it; or, "

@@ -157,7 +157,9 @@ def test_the_commands_answer_with_their_exit_codes(
     toys: Toys, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["weights", "check"]) == ExitCode.MISSING
-    absent = "one.tflite does not exist (0.0 MB, MIT): mrfashion weights fetch toy"
+    sha256 = digest(MEMBERS["models/one.tflite"])
+    held = f"{len(MEMBERS['models/one.tflite']):,} bytes, sha256 {sha256}; MIT"
+    absent = f"one.tflite does not exist ({held}): mrfashion weights fetch toy"
     assert absent in capsys.readouterr().out
     assert run(["weights", "path", "toy"]) == ExitCode.MISSING
     assert run(["weights", "fetch", "toi"]) == ExitCode.USAGE
