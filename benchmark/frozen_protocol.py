@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class Protocol:
         if differs := _differences(self.definitions, definitions_of(chosen)):
             raise InputRefused(
                 f"the protocol defines metrics otherwise than this release: {'; '.join(differs)}. "
-                "Use the release that froze it, or freeze a new one"
+                "Use the release and the weights it was frozen with, or freeze a new one"
             )
         return chosen
 
@@ -205,6 +206,18 @@ def _differences(frozen: dict[str, Any], here: dict[str, Any]) -> list[str]:
     found = []
     for defined in (frozen[metric_id] for metric_id in frozen if metric_id not in here):
         known = by_place.get((defined["name"], defined["region"][0]), {})
-        lines = [name for name, _, _ in unlike(defined, known)]
-        found.append(f"{defined['name']}/{defined['region'][0]} ({', '.join(lines)})")
+        if lines := [
+            name for name, _, _ in unlike(*map(partial(_opened, defined), (defined, known)))
+        ]:
+            found.append(f"{defined['name']}/{defined['region'][0]} ({', '.join(lines)})")
     return found
+
+
+def _opened(frozen: dict[str, Any], defined: dict[str, Any]) -> dict[str, Any]:
+    """Without weights that nobody had pinned when the protocol was frozen: it asks for any.
+
+    Scores made with them name their hash and compare only with scores of the same.
+    """
+    if None not in frozen.get("weights_sha256", {}).values():
+        return defined
+    return {name: line for name, line in defined.items() if not name.startswith("weights_")}

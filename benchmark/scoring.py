@@ -15,6 +15,7 @@ from benchmark.frozen_protocol import chosen_metrics, definitions_of
 from benchmark.metrics.spec import Metric
 from benchmark.protocol import Task, load_task, open_dataset
 from benchmark.results import GENERATIONS, SCORES, Generation, Score
+from benchmark.running import Running
 from benchmark.set_scoring import SetRun, SetSummary, score_sets
 from benchmark.targets import load_target, verify_file
 from benchmark.threads import one_thread_a_worker
@@ -91,6 +92,7 @@ def score(
     status `standard`. The result depends neither on `workers` nor on the order in which clips
     finish.
     """
+    Running(device=device, executor="here").require_devices()
     root = Path(runs_root)
     task = load_task(root)
     chosen, of_sets = chosen_metrics(root, metrics)

@@ -85,6 +85,16 @@ Extract = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # b f h w 3 => b n
 Decoded = tuple[NDArray[np.uint8], Windows]  # f h w 3, and frame numbers of each clip
 
 
+def features_of(
+    feature: Feature, frames: NDArray[np.uint8], device: str = "cpu"
+) -> NDArray[np.float32]:
+    """Videos of one length in memory, b f h w 3, RGB => b n d; nothing is kept."""
+    extract = _network(feature, device)
+    rows = [extract(frames[:, np.array(window)]) for window in feature.windows(frames.shape[1])]
+    features = np.concatenate(rows, axis=1)
+    return features.mean(1, keepdims=True) if feature.averaged else features
+
+
 def _network(feature: Feature, device: str) -> Extract:
     """The network with its weights; clips of one shape => n features of each."""
     import torch

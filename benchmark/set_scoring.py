@@ -20,8 +20,8 @@ from benchmark.metrics.spec import WHOLE, Image
 from benchmark.protocol import Task
 from benchmark.results import SET_SCORES, Generation, SetScore
 from benchmark.set_features import FeatureStore, VideoFeatures, VideoSource, video_features
-from benchmark.set_metrics.spec import LEAST_VIDEOS, Feature, SetMetric
-from benchmark.set_statistics import Floor, SetInterval, set_difference, set_interval, target_floor
+from benchmark.set_metrics.spec import Feature, SetMetric
+from benchmark.set_statistics import Floor, SetInterval, set_difference, target_floor
 from benchmark.targets import Target, load_target, verify_file
 from mrfashion.artefacts import content_hash, inside
 from mrfashion.errors import ItemError, UnknownNameError
@@ -126,14 +126,15 @@ def _rows(run: SetRun, metric: SetMetric, level: float, note: str | None) -> Ite
         for entrant in run.entrants()
     }
     for entrant, videos in made.items():
-        if len(videos) < LEAST_VIDEOS:
-            yield row(entrant, TARGET, BLANK, note=_too_few(len(videos)))
+        if len(videos) < metric.least:
+            yield row(entrant, TARGET, BLANK, note=_too_few(len(videos), metric))
             continue
         some, units = list(videos), [groups[s] for s in videos]
         wanted = [targets[s] for s in some]
-        measured = set_interval(list(videos.values()), wanted, units, metric.measure, level)
-        yield row(entrant, TARGET, measured, target_floor(wanted, metric.measure))
-    for one, other in combinations(made, 2):
+        measured = metric.interval(list(videos.values()), wanted, units, level)
+        floor = None if metric.infinity else target_floor(wanted, metric.measure)
+        yield row(entrant, TARGET, measured, floor)
+    for one, other in combinations(made, 2) if not metric.infinity else ():
         yield _compared(row, metric, (one, other), made, targets, groups, level)
 
 
@@ -149,8 +150,8 @@ def _compared(
     """The distance of one less that of the other, on the samples that both have."""
     one, other = (made[name] for name in pair)
     both = [s for s in one if s in other]
-    if len(both) < LEAST_VIDEOS:
-        return row(*pair, BLANK, note=_too_few(len(both)))  # type: ignore[no-any-return]
+    if len(both) < metric.least:
+        return row(*pair, BLANK, note=_too_few(len(both), metric))  # type: ignore[no-any-return]
     a, b, wanted = ([videos[s] for s in both] for videos in (one, other, targets))
     gap = set_difference(a, b, wanted, [groups[s] for s in both], metric.measure, level)
     return row(*pair, gap)  # type: ignore[no-any-return]
@@ -180,8 +181,8 @@ def _row(
     )
 
 
-def _too_few(videos: int) -> str:
-    return f"not measured: {videos} videos; needed: {LEAST_VIDEOS}"
+def _too_few(videos: int, metric: SetMetric) -> str:
+    return f"not measured: {videos} videos; needed: {metric.least}"
 
 
 def _target_frames(target: Target) -> Iterator[Image]:

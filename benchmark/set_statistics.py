@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Features = NDArray[np.floating]  # clips d, of one video
+VideoFeatures = NDArray[np.floating]  # clips d, of one video
 Distance = Callable[[NDArray[np.float64], NDArray[np.float64]], float]  # of n d and m d
 BLOCKS = 100  # at most so many leave-outs: more units leave together
 SPLITS = 20  # halvings of the targets that a floor is the mean of
 POINTS = 15  # sizes an extrapolation is fitted to (Chong and Forsyth 2020, arXiv 1911.07023)
+LEAST_EXTRAPOLATED = 2 * POINTS  # videos
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ def kernel_distance(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 def set_interval(
-    generated: Sequence[Features],
-    target: Sequence[Features],
+    generated: Sequence[VideoFeatures],
+    target: Sequence[VideoFeatures],
     units: Sequence[str],
     distance: Distance,
     level: float = 0.95,
@@ -76,9 +77,9 @@ def set_interval(
 
 
 def set_difference(
-    a: Sequence[Features],
-    b: Sequence[Features],
-    target: Sequence[Features],
+    a: Sequence[VideoFeatures],
+    b: Sequence[VideoFeatures],
+    target: Sequence[VideoFeatures],
     units: Sequence[str],
     distance: Distance,
     level: float = 0.95,
@@ -92,7 +93,9 @@ def set_difference(
     return _jackknife((a, b, target), units, gap, level)
 
 
-def target_floor(target: Sequence[Features], distance: Distance, seed: int = 0) -> Floor | None:
+def target_floor(
+    target: Sequence[VideoFeatures], distance: Distance, seed: int = 0
+) -> Floor | None:
     """Mean distance between random halves of the targets; None below four videos."""
     if len(target) < 4:
         return None
@@ -106,7 +109,10 @@ def target_floor(target: Sequence[Features], distance: Distance, seed: int = 0) 
 
 
 def extrapolated(
-    generated: Sequence[Features], target: Sequence[Features], distance: Distance, seed: int = 0
+    generated: Sequence[VideoFeatures],
+    target: Sequence[VideoFeatures],
+    distance: Distance,
+    seed: int = 0,
 ) -> float:
     """Distance at an infinite number of videos, by a line in 1 / n through random subsets.
 
@@ -114,8 +120,8 @@ def extrapolated(
     """
     _check_videos([""] * len(target), generated, target)
     n, random = len(target), np.random.default_rng(seed)
-    if n < 2 * POINTS:
-        raise ValueError(f"{n} videos; an extrapolation needs {2 * POINTS}")
+    if n < LEAST_EXTRAPOLATED:
+        raise ValueError(f"{n} videos; an extrapolation needs {LEAST_EXTRAPOLATED}")
     sizes = np.linspace(n // 2, n, POINTS).astype(int)
     values = []
     for size in sizes:
@@ -125,7 +131,7 @@ def extrapolated(
 
 
 def _jackknife(
-    sets: Sequence[Sequence[Features]],
+    sets: Sequence[Sequence[VideoFeatures]],
     units: Sequence[str],
     statistic: Callable[..., float],
     level: float,
@@ -152,11 +158,11 @@ def _jackknife(
     return SetInterval(value, value - half, value + half, len(units), clips, len(names), p=p)
 
 
-def _joined(videos: Sequence[Features], some: NDArray[np.intp]) -> NDArray[np.float64]:
+def _joined(videos: Sequence[VideoFeatures], some: NDArray[np.intp]) -> NDArray[np.float64]:
     return np.concatenate([videos[i] for i in some]).astype(np.float64)
 
 
-def _check_videos(units: Sequence[str], *sets: Sequence[Features]) -> None:
+def _check_videos(units: Sequence[str], *sets: Sequence[VideoFeatures]) -> None:
     """ValueError unless every set has a video a unit and all features have one width."""
     if not units or any(len(videos) != len(units) for videos in sets):
         counts = ", ".join(str(len(videos)) for videos in sets)

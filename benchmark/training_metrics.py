@@ -1,6 +1,6 @@
 """Every metric as a `torchmetrics.Metric`, so that a training loop logs what the board shows.
 
-    metrics = MetricCollection({name: ClipMetric(name) for name in ("psnr", "ssim")})
+    metrics = MetricCollection({"psnr": ClipMetric("psnr"), "fvd": SetDistance("fvd")})
     metrics.update(generated, target)      # b f c h w
     metrics.compute()
 
@@ -9,6 +9,7 @@ Needs torchmetrics: `pip install 'mrfashion[train]'`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -18,11 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 from benchmark.clip_scores import ALL, STRATA, score_clip
 from benchmark.metrics import METRICS
 from benchmark.metrics.spec import ClipContext
-from mrfashion.errors import MissingRequirement, UnknownNameError
+from benchmark.set_features import features_of
+from benchmark.set_metrics import SET_METRICS
+from mrfashion.errors import ConfigError, MissingRequirement, UnknownNameError
 
 Range = Literal["uint8", "0..1", "-1..1"]
 RANGES: dict[str, tuple[float, float]] = {"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0)}
@@ -83,15 +87,11 @@ class ClipMetric(Metric):
         self, preds: Tensor, target: Tensor, contexts: Sequence[ClipContext] | None = None
     ) -> None:
         """Take in clips, b f c h w each, with what is known of each where a metric needs it."""
-        if preds.shape != target.shape or preds.ndim != 5 or preds.shape[2] != 3:
-            raise ValueError(
-                f"preds are {tuple(preds.shape)}, target {tuple(target.shape)}; needed: the same "
-                "(b, f, 3, h, w)"
-            )
+        _check_shapes(preds, target)
         contexts = contexts or [ClipContext([None] * preds.shape[1]) for _ in preds]
         if len(contexts) != len(preds):
             raise ValueError(f"{len(contexts)} contexts for {len(preds)} clips; needed: one each")
-        made, wanted = self._frames(preds, "preds"), self._frames(target, "target")
+        made, wanted = _frames(preds, self.values, "preds"), _frames(target, self.values, "target")
         for generated, frames, context in zip(made, wanted, contexts, strict=True):
             for score in score_clip(context, frames, generated, [self.metric]):
                 asked = (score.region, score.stratum) == (self.region, self.stratum)
@@ -103,16 +103,81 @@ class ClipMetric(Metric):
         """Mean over the clips that have a value."""
         return self.total / self.clips
 
-    def _frames(self, clips: Tensor, what: str) -> NDArray[np.uint8]:
-        """b f c h w => b f h w c, uint8; rounded half to even, once."""
-        if (clips.dtype == torch.uint8) is not (self.values == "uint8"):
-            raise ValueError(f"{what} are {clips.dtype}; {self.values} was declared")
-        moved = clips.detach().movedim(2, -1)
-        if self.values != "uint8":
-            low, high = RANGES[self.values]
-            least, most = float(moved.min()), float(moved.max())
-            if not (low - SLACK <= least and most <= high + SLACK):
-                raise ValueError(f"{what} hold {least:g} to {most:g}; {self.values} was declared")
-            levels = (moved.float() - low) * (255 / (high - low))
-            moved = levels.round().clamp(0, 255).to(torch.uint8)
-        return np.ascontiguousarray(moved.cpu().numpy())
+
+class SetDistance(Metric):
+    """A metric of SET_METRICS: all videos generated so far against all their targets.
+
+    States are features, gathered from every process; batches of any size give the same number.
+    Below the metric's least number of videos `compute` is NaN, as torchmetrics has it.
+    """
+
+    full_state_update = False
+
+    def __init__(self, name: str, values: Range = "uint8", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for what, got, known in (
+            ("set metric", name, SET_METRICS),
+            ("range of values", values, ("uint8", *RANGES)),
+        ):
+            if got not in known:
+                raise UnknownNameError(what, got, known)
+        self.metric, self.values = SET_METRICS[name], values
+        if self.metric.infinity:
+            raise ConfigError(f"{name} is fitted to random subsets; use {name.split('-')[0]} here")
+        if lacking := self.metric.missing():
+            raise MissingRequirement(f"{name} cannot be measured here: {lacking}")
+        # A MetricCollection shares states that are equal and of one name: so do FVD and KVD, and
+        # nobody else.
+        own = re.sub(r"\W", "_", f"{self.metric.feature.id}_{values}")
+        self._made, self._wanted, self._videos = f"made_{own}", f"wanted_{own}", f"videos_{own}"
+        self.add_state(self._made, [], dist_reduce_fx="cat")
+        self.add_state(self._wanted, [], dist_reduce_fx="cat")
+        self.add_state(self._videos, torch.tensor(0), dist_reduce_fx="sum")
+
+    @property
+    def videos(self) -> Tensor:
+        """Videos so far."""
+        videos: Tensor = getattr(self, self._videos)
+        return videos
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Take in whole videos, b f c h w each."""
+        _check_shapes(preds, target)
+        for state, clips, what in ((self._made, preds, "preds"), (self._wanted, target, "target")):
+            frames = _frames(clips, self.values, what)
+            rows = torch.from_numpy(features_of(self.metric.feature, frames, str(self.device)))
+            getattr(self, state).append(rows.flatten(0, 1).to(self.device))
+        setattr(self, self._videos, self.videos + len(preds))
+
+    def compute(self) -> Tensor:
+        """The distance; NaN below the least number of videos."""
+        if int(self.videos) < self.metric.least:
+            return torch.tensor(math.nan, dtype=torch.float64)
+        made, wanted = (
+            dim_zero_cat(getattr(self, state)).cpu().double().numpy()
+            for state in (self._made, self._wanted)
+        )
+        return torch.tensor(self.metric.measure(made, wanted), dtype=torch.float64)
+
+
+def _check_shapes(preds: Tensor, target: Tensor) -> None:
+    if preds.shape != target.shape or preds.ndim != 5 or preds.shape[2] != 3:
+        raise ValueError(
+            f"preds are {tuple(preds.shape)}, target {tuple(target.shape)}; needed: the same "
+            "(b, f, 3, h, w)"
+        )
+
+
+def _frames(clips: Tensor, values: Range, what: str) -> NDArray[np.uint8]:
+    """b f c h w => b f h w c, uint8; rounded half to even, once."""
+    if (clips.dtype == torch.uint8) is not (values == "uint8"):
+        raise ValueError(f"{what} are {clips.dtype}; {values} was declared")
+    moved = clips.detach().movedim(2, -1)
+    if values != "uint8":
+        low, high = RANGES[values]
+        least, most = float(moved.min()), float(moved.max())
+        if not (low - SLACK <= least and most <= high + SLACK):
+            raise ValueError(f"{what} hold {least:g} to {most:g}; {values} was declared")
+        levels = (moved.float() - low) * (255 / (high - low))
+        moved = levels.round().clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(moved.cpu().numpy())

@@ -20,6 +20,7 @@ from benchmark.metrics import METRICS
 from benchmark.results import SCORES
 from benchmark.runner import generate
 from benchmark.scoring import score
+from benchmark.set_metrics import SET_DEFAULT
 from leaderboard.report import report
 from leaderboard.reproduce import commands
 from mrfashion import tables
@@ -27,6 +28,9 @@ from mrfashion.__main__ import run
 from mrfashion.config import load_config, preset_names
 from mrfashion.errors import ConfigError, ExitCode, InputRefused, UnknownNameError
 from mrfashion.manifest import VIEW_PART, Dataset
+from mrfashion.weight_row import Pin
+from mrfashion.weight_trust import set_trust
+from mrfashion.weights import weights_folder
 from tests.conftest import write_dataset
 
 OWN = """
@@ -53,6 +57,7 @@ def test_every_preset_loads(name: str) -> None:
     found = load_config(Preset, name, PRESETS)
     assert found.title
     assert found.metrics
+    assert name == "smoke" or set(SET_DEFAULT) < set(found.metrics)
 
 
 def test_a_frozen_protocol_survives_the_disk(
@@ -102,6 +107,23 @@ def test_another_definition_is_refused_by_the_line_that_differs(
     monkeypatch.setitem(METRICS, "l1", replace(METRICS["l1"], spec=changed))
     with pytest.raises(InputRefused, match=r"l1/whole \(range\)"):
         score(tmp_path)
+
+
+def test_weights_that_nobody_had_pinned_may_come_later(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a protocol frozen with them asks for the same."""
+    monkeypatch.setenv("MRFASHION_CACHE", str(tmp_path / "cache"))
+    own = tmp_path / "own.toml"
+    own.write_text(OWN.replace('"l1"', '"l1", "fvd"'))
+    before = freeze(Dataset(tiny_dataset), own)
+    set_trust(weights_folder(), "i3d-400", Pin(3, "a" * 64))
+    assert [metric.spec.name for metric in before.metrics] == ["l1", "fvd"]
+    after = freeze(Dataset(tiny_dataset), own)
+    assert after.protocol_hash != before.protocol_hash
+    set_trust(weights_folder(), "i3d-400", Pin(3, "b" * 64))
+    with pytest.raises(InputRefused, match=r"fvd/whole \(weights_sha256\).*the weights it was"):
+        _ = after.metrics
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,20 +20,21 @@ from benchmark.results import SET_SCORES, Generation, SetScore
 from benchmark.scoring import score
 from benchmark.set_features import FeatureStore, VideoSource, video_features
 from benchmark.set_metrics import SET_BUNDLES, SET_DEFAULT, SET_METRICS
-from benchmark.set_metrics.spec import Feature
+from benchmark.set_metrics.spec import Feature, SetMetric
 from mrfashion import tables
-from mrfashion.errors import ItemError, UnknownNameError
+from mrfashion.__main__ import run
+from mrfashion.errors import (
+    ConfigError,
+    ExitCode,
+    ItemError,
+    MissingRequirement,
+    UnknownNameError,
+)
 from tests.conftest import write_dataset
 from tests.run_folders import exact, noisy, write_runs
+from tests.set_process import means
 
 TOY = "fd-transnet"  # its rule and store; its network is replaced below
-
-
-def means(clips: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A network for tests: means of the four quarters of a clip, three colours each."""
-    b, f, h, w, _ = clips.shape
-    quarters = clips.reshape(b, f, 2, h // 2, 2, w // 2, 3).mean((1, 3, 5))
-    return quarters.reshape(b, 1, 12).astype(np.float32)
 
 
 @pytest.fixture
@@ -188,6 +191,7 @@ def test_bundles_name_metrics_that_are_there(tmp_path: Path) -> None:
     [
         ("first", 20, [range(16)]),
         ("every", 18, [range(16), range(1, 17), range(2, 18)]),
+        ("spaced", 31, [range(16), range(5, 21), range(10, 26), range(15, 31)]),
         ("segments", 20, [range(16), [16, 17, 18, *[19] * 13]]),
         ("whole", 20, [range(20)]),
         ("frames", 40, [range(32), range(32, 40)]),
@@ -240,3 +244,83 @@ def test_real_features_of_a_packaged_network(dataset: Path, tmp_path: Path) -> N
     assert near is not None
     assert far is not None
     assert 0 < near < far
+
+
+def test_an_extrapolation_says_how_many_videos_it_needs(
+    dataset: Path, tmp_path: Path, toy: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SetMetric, "missing", lambda self: None)
+    runs = write_runs(tmp_path, dataset, {"dark": dark, "twin": exact})
+    score(runs, metrics=["fvd-infinity"])
+    rows = rows_of(runs)
+    assert rows["dark", "(targets)"].note == "not measured: 12 videos; needed: 30"
+    assert {against for _, against in rows} == {"(targets)"}
+
+
+def test_an_extrapolation_is_near_the_truth_and_claims_no_interval() -> None:
+    """Shifted Gaussians: the distance of as many as are there lies high, the line below it."""
+    random = np.random.default_rng(0)
+    made, wanted = random.normal(size=(2, 120, 1, 6))
+    metric, names = SET_METRICS["fvd-infinity"], [str(i) for i in range(120)]
+    found = metric.interval(list(made + 1), list(wanted), names, 0.95)
+    plain = SET_METRICS["fvd"].interval(list(made + 1), list(wanted), names, 0.95)
+    assert found.value < plain.value
+    assert abs(found.value - 6) < abs(plain.value - 6) + 0.5
+    assert (found.low, found.reason) == (None, "an extrapolation has none")
+    assert (found.videos, found.units) == (120, 120)
+
+
+def test_features_survive_a_kill_in_the_middle(tmp_path: Path, toy: list[int]) -> None:
+    films = [np.full((16, 8, 8, 3), i, np.uint8) for i in range(8)]
+    videos = [VideoSource(str(i), f"k{i}", film.__iter__) for i, film in enumerate(films)]
+    store = FeatureStore(tmp_path, Feature("transnet", "transnet-squash"))
+    child = os.fork()
+    if not child:
+
+        def dies(clips: NDArray[np.uint8]) -> NDArray[np.float32]:
+            if clips[0, 0, 0, 0, 0] == 5:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return means(clips)
+
+        set_features._network = lambda *_: dies
+        video_features(store, videos)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert len(list(tmp_path.rglob("*.npy"))) == 5
+    found = video_features(store, videos)
+    assert toy == [1] * 3
+    assert all(np.array_equal(found[str(i)], [[i] * 12]) for i in range(8))
+
+
+def test_a_device_that_is_not_there_is_said(dataset: Path, tmp_path: Path) -> None:
+    runs = write_runs(tmp_path, dataset, {"dark": dark})
+    with pytest.raises(MissingRequirement, match="cuda:99 is not there"):
+        score(runs, metrics=["l1"], device="cuda:99")
+    with pytest.raises(ConfigError, match="allowed: cpu, cuda or cuda:N"):
+        score(runs, metrics=["l1"], device="gpu")
+    with pytest.raises(ConfigError, match="one device"):
+        score(runs, metrics=["l1"], device="cuda:0,cuda:1")
+
+
+def test_required_weights_that_are_missing_exit_5_and_are_named(
+    dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """File, bytes and command; metrics that lack the same file share a line."""
+    monkeypatch.setenv("MRFASHION_CACHE", str(tmp_path / "empty"))
+    runs = str(write_runs(tmp_path / "runs", dataset, {"dark": dark}))
+    names = ["--metric", "fid", "--metric", "kid", "--metric", "l1"]
+    assert run(["score", runs, *names]) == ExitCode.COMPLETE
+    capsys.readouterr()
+    assert run(["score", runs, *names, "--require"]) == ExitCode.MISSING
+    (line,) = (part for part in capsys.readouterr().out.splitlines() if "not measured" in part)
+    assert line.startswith("not measured: fid, kid: ")
+    for part in (
+        "pt_inception-2015-12-05-6726825d.pth does not exist",
+        "95,628,359 bytes",
+        "sha256 6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        "mrfashion weights fetch inception",
+    ):
+        assert part in line

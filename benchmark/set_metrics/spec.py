@@ -5,6 +5,7 @@ Importing this imports no torch: reports name these metrics too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
@@ -12,7 +13,16 @@ from typing import TYPE_CHECKING, Literal
 
 from benchmark.frechet import frechet_distance
 from benchmark.metrics.spec import WHOLE, MetricSpec, Status
-from benchmark.set_statistics import Distance, kernel_distance
+from benchmark.set_statistics import (
+    LEAST_EXTRAPOLATED,
+    POINTS,
+    Distance,
+    SetInterval,
+    VideoFeatures,
+    extrapolated,
+    kernel_distance,
+    set_interval,
+)
 from mrfashion.artefacts import content_hash
 from mrfashion.errors import ItemError
 from mrfashion.weights import missing_weights, recorded
@@ -20,12 +30,13 @@ from mrfashion.weights import missing_weights, recorded
 if TYPE_CHECKING:
     from benchmark.backbones.preprocessing import Preprocessing
 
-Clips = Literal["first", "every", "segments", "frames", "whole"]
-WINDOW = 16
+Clips = Literal["first", "spaced", "every", "segments", "frames", "whole"]
+WINDOW, SPACED = 16, 4
 IMAGES_AT_ONCE = 32
 LEAST_VIDEOS = 10  # Our choice: fewer give a covariance of next to nothing
 RULES: dict[Clips, str] = {
     "first": f"one a video, its first {WINDOW} frames",
+    "spaced": f"{SPACED} of {WINDOW} frames, evenly spaced over a video; mean of their features",
     "every": f"a window of {WINDOW} frames from every frame on; all windows count",
     "segments": f"{WINDOW} frames each, the last frame repeated; mean of a video's segments",
     "whole": "one a video, all its frames",
@@ -66,7 +77,7 @@ class Feature:
     @property
     def averaged(self) -> bool:
         """Whether a video has one feature, the mean of its clips'."""
-        return self.clips == "segments"
+        return self.clips in ("segments", "spaced")
 
     def windows(self, frames: int) -> Windows:
         """Frames of each clip of a video; ItemError where it is too short."""
@@ -80,8 +91,12 @@ class Feature:
             return [[min(s + i, frames - 1) for i in range(WINDOW)] for s in starts]
         if frames < WINDOW:
             raise ItemError("score.too_short", f"{frames} frames; a clip needs {WINDOW}")
-        last = frames - WINDOW if self.clips == "every" else 0
-        return [list(range(start, start + WINDOW)) for start in range(last + 1)]
+        last = frames - WINDOW
+        begins = {
+            "every": list(range(last + 1)),
+            "spaced": [round(i * last / (SPACED - 1)) for i in range(SPACED)],
+        }.get(self.clips, [0])
+        return [list(range(begin, begin + WINDOW)) for begin in begins]
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,7 @@ class SetMetric:
     feature: Feature
     distance: Literal["frechet", "kernel"] = "frechet"
     ddof: int = 1
+    infinity: bool = False  # extrapolated to infinitely many videos
     status: Status = "standard"
     citation: str = ""
     notes: dict[str, str] = field(default_factory=dict)  # where it is not what its source does
@@ -107,6 +123,25 @@ class SetMetric:
         return partial(frechet_distance, ddof=self.ddof)
 
     @property
+    def least(self) -> int:
+        """Videos below which it says nothing."""
+        return LEAST_EXTRAPOLATED if self.infinity else LEAST_VIDEOS
+
+    def interval(
+        self,
+        generated: Sequence[VideoFeatures],
+        target: Sequence[VideoFeatures],
+        units: Sequence[str],
+        level: float,
+    ) -> SetInterval:
+        """Its number of the videos of an entrant and their targets, in the same order."""
+        if not self.infinity:
+            return set_interval(generated, target, units, self.measure, level)
+        clips, reason = sum(map(len, generated)), "an extrapolation has none"
+        value = extrapolated(generated, target, self.measure)
+        return SetInterval(value, None, None, len(target), clips, len(set(units)), reason)
+
+    @property
     def spec(self) -> MetricSpec:
         """All that the number depends on."""
         recipe, frechet = self.feature.recipe, self.distance == "frechet"
@@ -119,7 +154,12 @@ class SetMetric:
                 if frechet
                 else "squared maximum mean discrepancy, unbiased, kernel (x.y / d + 1)^3"
             ),
-            "videos": f"at least {LEAST_VIDEOS}; numbers of other counts are other numbers",
+            "videos": (
+                f"at least {self.least}; {POINTS} random subsets of half to all of them, and a "
+                "line in 1 / n through their distances, at infinite n"
+                if self.infinity
+                else f"at least {self.least}; numbers of other counts are other numbers"
+            ),
             **self.notes,
         }
         return MetricSpec(
@@ -127,7 +167,7 @@ class SetMetric:
             version=1,
             higher_is_better=False,
             unit="",
-            range=(0.0 if frechet else None, None),
+            range=(0.0 if frechet and not self.infinity else None, None),
             definition=definition,
             regions={WHOLE: "whole frames"},
             status=self.status,
