@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -58,9 +60,9 @@ def build_app() -> typer.Typer:
             raise typer.Exit
 
     mount_mrfashion(app, _lacks)
+    mount_pose(app)
+    mount_weights(app, _tried)
     for mount in (
-        mount_pose,
-        mount_weights,
         mount_model,
         mount_benchmark,
         mount_import,
@@ -80,6 +82,13 @@ def _lacks() -> dict[str, list[str]]:
     from benchmark.entrants import lacks
 
     return lacks()
+
+
+def _tried(row: str, path: Path, device: str, slow: bool) -> Iterable[str]:
+    """What the networks of a weight file do."""
+    from benchmark.weights_check import tried
+
+    return tried(row, path, device, slow)
 
 
 def run(arguments: list[str]) -> int:

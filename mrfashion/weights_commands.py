@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mrfashion.errors import ExitCode
+from mrfashion.errors import ExitCode, InputRefused
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(help="A model, as `blazepose`, or one of its files.")]
 
 
-def mount(app: typer.Typer) -> None:
-    """Add `weights` with its commands."""
+# Row, its file, device, whether to run slow ones => what the networks of the file did, in words.
+Tried = Callable[[str, Path, str, bool], Iterable[str]]
+
+
+def mount(app: typer.Typer, tried: Tried) -> None:
+    """Add `weights` with its commands; `tried` loads what is made of a file."""
     weights = typer.Typer(help="Model files: where from, and whether here.", no_args_is_help=True)
     weights.command("list")(list_command)
     weights.command("fetch")(fetch_command)
-    weights.command("check")(check_command)
+    weights.command("check")(_check(tried))
     weights.command("path")(path_command)
     app.add_typer(weights, name="weights")
 
@@ -70,16 +75,39 @@ def fetch_command(
         typer.echo(str(path))
 
 
-def check_command(name: Annotated[str | None, typer.Argument(help="Default: all.")] = None) -> None:
-    """Say which files are missing or wrong; exit 5 if one is, with the command that mends it."""
-    from mrfashion.weights import HERE, WEIGHTS, files_of, missing_weights, path_of, state
+def _check(tried: Tried) -> Callable[..., None]:
+    def check(
+        name: Annotated[list[str] | None, typer.Argument(help="Default: all.")] = None,
+        device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+        slow: Annotated[
+            bool, typer.Option("--slow", help="Known answers that take minutes on a CPU, too.")
+        ] = False,
+    ) -> None:
+        """Hash the files, load those of set metrics, and run what is known of them.
 
-    rows = files_of(name) if name else tuple(WEIGHTS.values())
-    for row in rows:
-        held = "the bytes you trusted" if state(row) == "trusted" else "the promised bytes"
-        typer.echo(missing_weights(row.name) or f"{path_of(row)}: present, with {held}")
-    if any(state(row) not in HERE for row in rows):
-        raise typer.Exit(ExitCode.MISSING)
+        Exit 5 where a file is missing or wrong, with the command that mends it; 4 where a network
+        does not load or gives another answer than others published.
+        """
+        from mrfashion.weights import HERE, WEIGHTS, files_of, missing_weights, path_of, state
+
+        rows, refused = [row for one in name or () for row in files_of(one)], False
+        rows = rows or list(WEIGHTS.values())
+        for row in rows:
+            held = "the bytes you trusted" if state(row) == "trusted" else "the promised bytes"
+            typer.echo(missing_weights(row.name) or f"{path_of(row)}: present, with {held}")
+            if state(row) in HERE:
+                try:
+                    for text in tried(row.name, path_of(row), device, slow):
+                        typer.echo(f"  {text}")
+                except InputRefused as error:
+                    typer.echo(f"  {error}")
+                    refused = True
+        if refused:
+            raise typer.Exit(ExitCode.REFUSED)
+        if any(state(row) not in HERE for row in rows):
+            raise typer.Exit(ExitCode.MISSING)
+
+    return check
 
 
 def path_command(name: Name) -> None:
