@@ -11,8 +11,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mrfashion.shots.transnet import load
-
 
 class TransNetFeatures(nn.Module):
     """b 3 f 27 48, 0 to 255 => b 1024: what its heads would read, a mean over frames."""
@@ -21,6 +19,8 @@ class TransNetFeatures(nn.Module):
     FEATURES: ClassVar = 1024
 
     def __init__(self) -> None:
+        from mrfashion.shots.transnet import load  # with OpenCV
+
         super().__init__()
         self.network = load()
         self.network.cls_layer1, self.network.cls_layer2 = nn.Identity(), None
