@@ -15,8 +15,9 @@ from benchmark.clip_scores import ALL, STRATA
 from benchmark.metrics.spec import unlike
 from benchmark.paired_tests import PairedTest, holm, paired_test
 from benchmark.protocol import Task, load_task, task_differences
-from benchmark.results import SCORES, Score
+from benchmark.results import SCORES, Score, SetScore
 from benchmark.scoring import SCORES_FILE
+from benchmark.set_comparison import paired_with, read_set_scores
 from mrfashion.errors import InputRefused, UnknownNameError
 
 
@@ -74,20 +75,23 @@ def compare(
     table = _by_entrant(scored)
     if baseline not in table:
         raise UnknownNameError("entrant", baseline, table)
-    group_of = {row.sample_id: row.garment_group for runs in scored for row in runs.rows}
-    defined = scored[0].metrics
+    others = [entrant for entrant in table if entrant != baseline]
+    home = next(runs for runs in scored if baseline in {row.entrant for row in runs.rows})
+    set_rows, set_defined = _sets(home, everything=bool(metrics))
+    defined = scored[0].metrics | set_defined
     asked = list(_asked(defined, metrics, regions, strata))
-    tests = {
-        (entrant, metric_id, stratum): paired_test(
-            values.get((metric_id, stratum), {}),
-            table[baseline].get((metric_id, stratum), {}),
-            group_of,
-            level,
-        )
-        for metric_id, stratum in asked
-        for entrant, values in table.items()
-        if entrant != baseline
-    }
+    group_of = {row.sample_id: row.garment_group for runs in scored for row in runs.rows}
+    of_sets = paired_with(baseline, others, set_rows, list(set_defined))
+    tests = {}
+    for metric_id, stratum in asked:
+        for entrant in others:
+            key = entrant, metric_id, stratum
+            if metric_id not in set_defined:
+                cell = metric_id, stratum
+                a, b = (table[name].get(cell, {}) for name in (entrant, baseline))
+                tests[key] = paired_test(a, b, group_of, level)
+            elif stratum == ALL:
+                tests[key] = of_sets[entrant, metric_id]
     adjusted = holm({key: test.p for key, test in tests.items()})
     return [
         Comparison(
@@ -103,6 +107,13 @@ def compare(
         )
         for (entrant, metric_id, stratum), test in tests.items()
     ]
+
+
+def _sets(home: Scored, everything: bool) -> tuple[list[SetScore], dict[str, dict[str, Any]]]:
+    """Rows and definitions of sets; unless `everything`, only of what somebody has a number of."""
+    rows, defined = read_set_scores(home.root, home.task.task_hash)
+    measured = {row.metric_id for row in rows if row.value is not None}
+    return rows, {name: d for name, d in defined.items() if everything or name in measured}
 
 
 def _open(root: Path) -> Scored:

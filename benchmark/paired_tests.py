@@ -35,9 +35,9 @@ class PairedTest:
     dropped: int  # samples that only one of the two measured
     p: float | None  # two-sided sign-flip test; None: too few groups
     effect: float | None  # Cohen's d_z: mean over standard deviation of the group differences
-    wins: int  # groups in which a is above b
-    losses: int
-    ties: int
+    wins: int | None  # groups in which a is above b; None: of sets, which have no number a group
+    losses: int | None
+    ties: int | None
     detectable: float | None  # least |d_z| found with power 0.8 at this many groups
     reason: str | None  # why there is no p, where there is none
 

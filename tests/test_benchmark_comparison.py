@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import pytest
 from benchmark.comparison import compare
 from benchmark.metrics import METRICS
 from benchmark.protocol import TaskOptions, load_task, make_task, save_task
-from benchmark.results import GENERATIONS, SCORES
+from benchmark.results import GENERATIONS, SCORES, SET_SCORES, SetScore
 from benchmark.scoring import score
+from benchmark.set_metrics import SET_METRICS
 from leaderboard.render.comparison import table
 from mrfashion.__main__ import run
 from mrfashion.errors import ExitCode, InputRefused, UnknownNameError
@@ -143,3 +145,41 @@ def test_compare_on_the_command_line(runs: Path, capsys: pytest.CaptureFixture[s
         "twin": "better",
         "noisier": "worse",
     }
+
+
+def test_sets_are_compared_by_the_differences_that_score_measured(
+    runs: Path, dataset: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(runs, folder)
+    task, metric_id = load_task(folder).task_hash, SET_METRICS["fvd"].spec.metric_id("whole")
+    blank = dict.fromkeys(f.name for f in fields(SetScore))
+    shared = {"task_hash": task, "metric_id": metric_id, "metric": "fvd"}
+    counts = {"videos": 14, "clips": 14, "units": 7}
+    against = {"entrant": "noisy", "against": "(targets)"}
+    row = SetScore(**blank | shared | counts | against)  # type: ignore[arg-type]
+    rows = [replace(row, entrant=name, value=9.0) for name in ("noisy", "noisier", "twin")]
+    # noisier less noisy is 4: noisier is worse; noisy less twin is 2: twin is better.
+    gap = {"against": "noisy", "value": 4.0, "low": 3.0, "high": 5.0, "p": 1e-6}
+    rows.append(replace(row, entrant="noisier", **gap))
+    turned = gap | {"against": "twin", "value": 2.0, "low": 1.0, "high": 3.0}
+    rows.append(replace(row, entrant="noisy", **turned))
+    defined = {metric_id: SET_METRICS["fvd"].spec.defined("whole")}
+    SET_SCORES.write(folder / "set_scores.parquet", rows, task_hash=task, metrics=defined)
+    found = {c.entrant: c for c in compare([folder], "noisy", metrics=["fvd"])}
+    assert {name: c.verdict() for name, c in found.items()} == {
+        "noisier": "worse",
+        "twin": "better",
+    }
+    twin = found["twin"].test.interval
+    assert (twin.mean, twin.low, twin.high, twin.groups) == (-2.0, -3.0, -1.0, 7)
+    assert found["twin"].adjusted == pytest.approx(2e-6)
+    text = table(list(found.values()))
+    assert "| twin | fvd (whole) | -2.0000 [-3.0000, -1.0000] | - | - | 7 |" in text
+    assert "Of sets" in text
+    assert {"fvd", "psnr"} < {c.metric for c in compare([folder], "noisy")}
+    assert not any(c.metric == "fvd" for c in compare([folder], "noisy", strata=["front"]))
+    other = write_runs(tmp_path / "other", dataset, {"late": noisier})
+    score(other, metrics=["psnr", "l1"])
+    far = {c.entrant: c.verdict() for c in compare([folder, other], "noisy", metrics=["fvd"])}
+    assert far["late"].startswith("not in the run folder")

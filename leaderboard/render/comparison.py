@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from benchmark.clip_scores import ALL
 from benchmark.comparison import Comparison
 from benchmark.metrics import METRICS
+from benchmark.set_metrics import SET_METRICS
 from leaderboard.render.markdown import escape
 from leaderboard.wording import number
 
@@ -28,14 +29,15 @@ def table(comparisons: Sequence[Comparison]) -> str:
 def _cells(c: Comparison) -> list[str]:
     test = c.test
     where = c.region if c.stratum == ALL else f"{c.region}, {c.stratum}"
-    status = METRICS[c.metric].spec.status if c.metric in METRICS else "standard"
+    known = METRICS[c.metric].spec if c.metric in METRICS else SET_METRICS.get(c.metric)
+    status = known.status if known else "standard"
     where = where if status == "standard" else f"{where}, {status}"
     return [
         escape(c.entrant),
         f"{c.metric} ({where})",
         _difference(c),
         _optional(test.effect, 2),
-        f"{test.wins} / {test.losses}",
+        "-" if test.wins is None else f"{test.wins} / {test.losses}",
         str(test.interval.groups),
         _optional(test.p, 4),
         _optional(c.adjusted, 4),
@@ -66,6 +68,10 @@ def _legend(comparisons: Sequence[Comparison]) -> str:
         "groups as the unit. p: two-sided sign-flip test; Holm p: adjusted for "
         f"{tested} test{'' if tested == 1 else 's'}. Wins are groups with a higher value."
     ]
+    if any(c.metric in SET_METRICS for c in comparisons):
+        parts.append(
+            "Of sets: all videos together, jackknife over garment groups in place of both."
+        )
     if effects:
         parts.append(f"So many groups find a d_z of {number(max(effects), 2)} in 4 of 5 cases.")
     if dropped:
