@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from benchmark.backbones.features import extract
 from benchmark.backbones.i3d import I3D, MIXED, PORTED_UNITS
 from benchmark.backbones.preprocessing import PREPROCESSINGS
-from benchmark.frechet import frechet_distance
 from mrfashion.errors import InputRefused
 from tests.feature_weights import (
     apart,
@@ -146,16 +145,3 @@ def test_white_from_black_as_printed(frames: int, want: float) -> None:
     clips = torch.stack([torch.full((frames, 64, 64, 3), v, dtype=torch.uint8) for v in (0, 255)])
     black, white = extract(network, clips, PREPROCESSINGS["i3d-crop"]).double()
     assert (black - white).square().sum().item() == pytest.approx(want, rel=1e-3)
-
-
-@pytest.mark.gpu
-def test_noise_from_noise_as_printed() -> None:
-    """README of universome/fvd-comparison: two sets of 128 clips, fed as they are."""
-    network = published_network("i3d-styleganv").to("cuda")
-    sets = []
-    with torch.inference_mode():
-        for seed in (1, 2):
-            clips = np.random.RandomState(seed).rand(128, 16, 224, 224, 3).astype(np.float32)
-            batches = torch.from_numpy(clips).permute(0, 4, 1, 2, 3).split(8)
-            sets.append(torch.cat([network(batch.cuda()).cpu() for batch in batches]).numpy())
-    assert frechet_distance(*sets) == pytest.approx(10.138084766713924, rel=1e-3)
