@@ -7,7 +7,7 @@ number stands beside the value, and two entrants are compared on the samples tha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -21,7 +21,15 @@ from benchmark.protocol import Task
 from benchmark.results import SET_SCORES, Generation, SetScore
 from benchmark.set_features import FeatureStore, VideoFeatures, VideoSource, video_features
 from benchmark.set_metrics.spec import Feature, SetMetric
-from benchmark.set_statistics import Floor, SetInterval, set_difference, target_floor
+from benchmark.set_statistics import (
+    Floor,
+    LeaveOuts,
+    SetInterval,
+    difference,
+    jackknife,
+    leave_outs,
+    target_floor,
+)
 from benchmark.targets import Target, load_target, verify_file
 from mrfashion.artefacts import content_hash, inside
 from mrfashion.errors import ItemError, UnknownNameError
@@ -125,36 +133,55 @@ def _rows(run: SetRun, metric: SetMetric, level: float, note: str | None) -> Ite
         entrant: {s: found[name] for s in targets if (name := f"{entrant}/{s}") in found}
         for entrant in run.entrants()
     }
+    pairs = _Pairs(metric, targets, made, groups)
     for entrant, videos in made.items():
         if len(videos) < metric.least:
             yield row(entrant, TARGET, BLANK, note=_too_few(len(videos), metric))
-            continue
-        some, units = list(videos), [groups[s] for s in videos]
-        wanted = [targets[s] for s in some]
-        measured = metric.interval(list(videos.values()), wanted, units, level)
-        floor = None if metric.infinity else target_floor(wanted, metric.measure)
-        yield row(entrant, TARGET, measured, floor)
+        elif metric.infinity:
+            yield row(entrant, TARGET, metric.extrapolate(*pairs.of(entrant, tuple(videos))))
+        else:
+            measured = replace(jackknife(pairs.left(entrant, tuple(videos)), level), p=None)
+            yield row(entrant, TARGET, measured, pairs.floor(tuple(videos)))
     for one, other in combinations(made, 2) if not metric.infinity else ():
-        yield _compared(row, metric, (one, other), made, targets, groups, level)
+        both = tuple(s for s in made[one] if s in made[other])
+        if len(both) < metric.least:
+            yield row(one, other, BLANK, note=_too_few(len(both), metric))
+        else:
+            gap = difference(pairs.left(one, both), pairs.left(other, both))
+            yield row(one, other, jackknife(gap, level))
 
 
-def _compared(
-    row: Any,
-    metric: SetMetric,
-    pair: tuple[str, str],
-    made: Mapping[str, Mapping[str, VideoFeatures]],
-    targets: Mapping[str, VideoFeatures],
-    groups: Mapping[str, str],
-    level: float,
-) -> SetScore:
-    """The distance of one less that of the other, on the samples that both have."""
-    one, other = (made[name] for name in pair)
-    both = [s for s in one if s in other]
-    if len(both) < metric.least:
-        return row(*pair, BLANK, note=_too_few(len(both), metric))  # type: ignore[no-any-return]
-    a, b, wanted = ([videos[s] for s in both] for videos in (one, other, targets))
-    gap = set_difference(a, b, wanted, [groups[s] for s in both], metric.measure, level)
-    return row(*pair, gap)  # type: ignore[no-any-return]
+@dataclass(slots=True)
+class _Pairs:
+    """Features of one metric; a distance of the same videos is computed once."""
+
+    metric: SetMetric
+    targets: Mapping[str, VideoFeatures]
+    made: Mapping[str, Mapping[str, VideoFeatures]]
+    groups: Mapping[str, str]
+    known: dict[tuple[str, ...], LeaveOuts] = field(default_factory=dict)
+    floors: dict[tuple[str, ...], Floor | None] = field(default_factory=dict)
+
+    def of(
+        self, entrant: str, samples: tuple[str, ...]
+    ) -> tuple[list[VideoFeatures], list[VideoFeatures], list[str]]:
+        """Generated and target videos, and their garment groups."""
+        made = [self.made[entrant][s] for s in samples]
+        return made, [self.targets[s] for s in samples], [self.groups[s] for s in samples]
+
+    def left(self, entrant: str, samples: tuple[str, ...]) -> LeaveOuts:
+        """The entrant's distance on these samples, and without each group."""
+        key = (entrant, *samples)
+        if key not in self.known:
+            self.known[key] = leave_outs(*self.of(entrant, samples), self.metric.measure)
+        return self.known[key]
+
+    def floor(self, samples: tuple[str, ...]) -> Floor | None:
+        """What halves of these targets reach against each other."""
+        if samples not in self.floors:
+            wanted = [self.targets[s] for s in samples]
+            self.floors[samples] = target_floor(wanted, self.metric.measure)
+        return self.floors[samples]
 
 
 def _row(

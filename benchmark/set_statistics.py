@@ -18,6 +18,7 @@ from scipy import stats
 
 VideoFeatures = NDArray[np.floating]  # clips d, of one video
 Distance = Callable[[NDArray[np.float64], NDArray[np.float64]], float]  # of n d and m d
+LEAST_UNITS = 3  # below, a leave-out tells nothing of the next
 BLOCKS = 100  # at most so many leave-outs: more units leave together
 SPLITS = 20  # halvings of the targets that a floor is the mean of
 POINTS = 15  # sizes an extrapolation is fitted to (Chong and Forsyth 2020, arXiv 1911.07023)
@@ -64,6 +65,59 @@ def kernel_distance(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     return float(within[0] + within[1] - 2 * ((x @ y.T / d + 1) ** 3).mean())
 
 
+@dataclass(frozen=True, slots=True)
+class LeaveOuts:
+    """A distance of sets, and what it is without each unit in turn."""
+
+    value: float
+    without: tuple[float, ...]  # by unit, or by block of units; none below three units
+    videos: int
+    clips: int
+    units: int
+
+
+def leave_outs(
+    generated: Sequence[VideoFeatures],
+    target: Sequence[VideoFeatures],
+    units: Sequence[str],
+    distance: Distance,
+) -> LeaveOuts:
+    """Distance of generated from target videos, whose order and units are the same."""
+    _check_videos(units, generated, target)
+    whole, names = np.arange(len(units)), sorted(set(units))
+    block_of = {name: i % BLOCKS for i, name in enumerate(names)}
+    blocks = np.array([block_of[unit] for unit in units])
+    count = min(BLOCKS, len(names)) if len(names) >= LEAST_UNITS else 0
+    kept = [whole, *(whole[blocks != block] for block in range(count))]
+    value, *without = (distance(_joined(generated, some), _joined(target, some)) for some in kept)
+    clips = sum(map(len, generated))
+    return LeaveOuts(value, tuple(without), len(units), clips, len(names))
+
+
+def difference(a: LeaveOuts, b: LeaveOuts) -> LeaveOuts:
+    """Of a less b, both of the same videos."""
+    if (a.videos, a.units, len(a.without)) != (b.videos, b.units, len(b.without)):
+        raise ValueError(f"{a.videos} and {b.videos} videos; needed: the same ones")
+    without = tuple(x - y for x, y in zip(a.without, b.without, strict=True))
+    return LeaveOuts(a.value - b.value, without, a.videos, a.clips, a.units)
+
+
+def jackknife(found: LeaveOuts, level: float = 0.95) -> SetInterval:
+    """t quantiles times the leave-one-unit-out error around the value; p is of its being 0."""
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; needed: between 0 and 1, such as 0.95")
+    value, counts = found.value, (found.videos, found.clips, found.units)
+    count = len(found.without)
+    if not count:
+        reason = f"{found.units} garment groups; an interval needs {LEAST_UNITS}"
+        return SetInterval(value, None, None, *counts, reason)
+    spread = np.square(np.subtract(found.without, np.mean(found.without))).sum()
+    error = math.sqrt((count - 1) / count * spread)
+    half = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
+    p = 2 * float(stats.t.sf(abs(value) / error, count - 1)) if error else float(value == 0)
+    return SetInterval(value, value - half, value + half, *counts, p=p)
+
+
 def set_interval(
     generated: Sequence[VideoFeatures],
     target: Sequence[VideoFeatures],
@@ -72,8 +126,7 @@ def set_interval(
     level: float = 0.95,
 ) -> SetInterval:
     """Distance of generated from target videos, whose order and units are the same."""
-    _check_videos(units, generated, target)
-    return replace(_jackknife((generated, target), units, distance, level), p=None)
+    return replace(jackknife(leave_outs(generated, target, units, distance), level), p=None)
 
 
 def set_difference(
@@ -85,12 +138,8 @@ def set_difference(
     level: float = 0.95,
 ) -> SetInterval:
     """Distance of a less that of b, from the same targets: negative where a is nearer."""
-    _check_videos(units, a, b, target)
-
-    def gap(x: NDArray[np.float64], y: NDArray[np.float64], t: NDArray[np.float64]) -> float:
-        return distance(x, t) - distance(y, t)
-
-    return _jackknife((a, b, target), units, gap, level)
+    found = (leave_outs(made, target, units, distance) for made in (a, b))
+    return jackknife(difference(*found), level)
 
 
 def target_floor(
@@ -128,34 +177,6 @@ def extrapolated(
         kept = random.permutation(n)[:size]
         values.append(distance(_joined(generated, kept), _joined(target, kept)))
     return float(np.polynomial.Polynomial.fit(1 / sizes, values, 1).convert().coef[0])
-
-
-def _jackknife(
-    sets: Sequence[Sequence[VideoFeatures]],
-    units: Sequence[str],
-    statistic: Callable[..., float],
-    level: float,
-) -> SetInterval:
-    """The statistic of all videos, and t quantiles times its leave-one-unit-out error around it."""
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; needed: between 0 and 1, such as 0.95")
-    whole = np.arange(len(units))
-    value = statistic(*(_joined(videos, whole) for videos in sets))
-    clips, names = sum(len(video) for video in sets[0]), sorted(set(units))
-    if len(names) < 3:
-        reason = f"{len(names)} garment groups; an interval needs 3"
-        return SetInterval(value, None, None, len(units), clips, len(names), reason)
-    block_of = {name: i % BLOCKS for i, name in enumerate(names)}
-    blocks = np.array([block_of[unit] for unit in units])
-    left = [
-        statistic(*(_joined(videos, whole[blocks != block]) for videos in sets))
-        for block in range(min(BLOCKS, len(names)))
-    ]
-    count = len(left)
-    error = math.sqrt((count - 1) / count * np.square(np.subtract(left, np.mean(left))).sum())
-    half = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
-    p = 2 * float(stats.t.sf(abs(value) / error, count - 1)) if error else float(value == 0)
-    return SetInterval(value, value - half, value + half, len(units), clips, len(names), p=p)
 
 
 def _joined(videos: Sequence[VideoFeatures], some: NDArray[np.intp]) -> NDArray[np.float64]:

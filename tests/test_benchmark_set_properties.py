@@ -18,7 +18,7 @@ from benchmark.backbones.features import extract
 from benchmark.set_features import FeatureStore, VideoSource, features_of, video_features
 from benchmark.set_metrics import SET_METRICS
 from benchmark.set_metrics.spec import Feature, SetMetric
-from benchmark.set_statistics import SetInterval
+from benchmark.set_statistics import SetInterval, set_interval
 from tests.feature_weights import random_network
 
 VIDEOS, FRAMES = 12, 16
@@ -72,7 +72,7 @@ def rows(metric: SetMetric, videos: Videos) -> Rows:
 def measured(
     metric: SetMetric, made: Rows, wanted: Rows, units: list[str] | None = None
 ) -> SetInterval:
-    return metric.interval(made, wanted, units or UNITS, 0.95)
+    return set_interval(made, wanted, units or UNITS, metric.measure)
 
 
 def same(a: SetInterval, b: SetInterval, scale: float = 1.0, rel: float = 1e-6) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmark import set_features
+from benchmark import set_features, set_scoring
 from benchmark.frechet import frechet_distance
 from benchmark.frozen_protocol import chosen_metrics
 from benchmark.results import SET_SCORES, Generation, SetScore
@@ -21,6 +21,7 @@ from benchmark.scoring import score
 from benchmark.set_features import FeatureStore, VideoSource, video_features
 from benchmark.set_metrics import SET_BUNDLES, SET_DEFAULT, SET_METRICS
 from benchmark.set_metrics.spec import Feature, SetMetric
+from benchmark.set_statistics import leave_outs, set_interval
 from mrfashion import tables
 from mrfashion.__main__ import run
 from mrfashion.errors import (
@@ -107,6 +108,22 @@ def test_the_value_is_the_distance_of_the_features(
     wanted, made = (means(np.stack(some))[:, 0] for some in (clips, [dark(c) for c in clips]))
     value = rows_of(runs)["dark", "(targets)"].value
     assert value == pytest.approx(frechet_distance(made, wanted), rel=1e-9)
+
+
+def test_a_distance_is_computed_once_for_all_pairs_of_it(
+    dataset: Path, tmp_path: Path, toy: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def counted(made, *rest):
+        calls.append(len(made))
+        return leave_outs(made, *rest)
+
+    monkeypatch.setattr(set_scoring, "leave_outs", counted)
+    score(
+        write_runs(tmp_path, dataset, {"dark": dark, "noisy": noisy, "twin": exact}), metrics=[TOY]
+    )
+    assert calls == [12] * 3  # and not three more pairs of two
 
 
 def test_a_second_run_computes_nothing_and_writes_the_same_bytes(
@@ -262,11 +279,11 @@ def test_an_extrapolation_is_near_the_truth_and_claims_no_interval() -> None:
     random = np.random.default_rng(0)
     made, wanted = random.normal(size=(2, 120, 1, 6))
     metric, names = SET_METRICS["fvd-infinity"], [str(i) for i in range(120)]
-    found = metric.interval(list(made + 1), list(wanted), names, 0.95)
-    plain = SET_METRICS["fvd"].interval(list(made + 1), list(wanted), names, 0.95)
+    found = metric.extrapolate(list(made + 1), list(wanted), names)
+    plain = set_interval(list(made + 1), list(wanted), names, metric.measure)
     assert found.value < plain.value
     assert abs(found.value - 6) < abs(plain.value - 6) + 0.5
-    assert (found.low, found.reason) == (None, "an extrapolation has none")
+    assert (found.low, found.reason) == (None, "an extrapolation has no interval")
     assert (found.videos, found.units) == (120, 120)
 
 

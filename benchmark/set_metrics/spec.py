@@ -21,7 +21,6 @@ from benchmark.set_statistics import (
     VideoFeatures,
     extrapolated,
     kernel_distance,
-    set_interval,
 )
 from mrfashion.artefacts import content_hash
 from mrfashion.errors import ItemError
@@ -127,17 +126,14 @@ class SetMetric:
         """Videos below which it says nothing."""
         return LEAST_EXTRAPOLATED if self.infinity else LEAST_VIDEOS
 
-    def interval(
+    def extrapolate(
         self,
         generated: Sequence[VideoFeatures],
         target: Sequence[VideoFeatures],
         units: Sequence[str],
-        level: float,
     ) -> SetInterval:
-        """Its number of the videos of an entrant and their targets, in the same order."""
-        if not self.infinity:
-            return set_interval(generated, target, units, self.measure, level)
-        clips, reason = sum(map(len, generated)), "an extrapolation has none"
+        """Its number at infinitely many videos, which has no interval."""
+        clips, reason = sum(map(len, generated)), "an extrapolation has no interval"
         value = extrapolated(generated, target, self.measure)
         return SetInterval(value, None, None, len(target), clips, len(set(units)), reason)
 
