@@ -60,7 +60,9 @@ def _head(features: int) -> nn.Sequential:
 
 def neighbours(frames: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """For each frame the frames before and after, f g, kept inside; and whether they exist."""
-    index = torch.arange(frames, device=device)[:, None] + torch.tensor(NEIGHBOURS, device=device)
+    # No number crosses to the device here or below: a recorded pass could not wait for it.
+    one = torch.arange(frames, device=device)
+    index = torch.stack([one + away for away in NEIGHBOURS], dim=1)
     return index.clamp(0, frames - 1), (index >= 0) & (index < frames)
 
 
@@ -69,12 +71,16 @@ def sample(maps: Tensor, at_xy: Tensor) -> Tensor:
 
     Beyond the border lies what is on it.
     """
-    size = at_xy.new_tensor(maps.shape[:-3:-1], dtype=torch.float32)  # w, h
-    places = (2 * at_xy.float() + 1) / size - 1
+    places = scaled(2 * at_xy.float() + 1, 1 / maps.shape[-1], 1 / maps.shape[-2]) - 1
     flat = places.reshape(len(places), -1, 1, 2)
     with torch.autocast(maps.device.type, enabled=False):
         found = F.grid_sample(maps.float(), flat, padding_mode="border", align_corners=False)
     return found.reshape(*maps.shape[:2], *at_xy.shape[1:-1]).to(maps.dtype)
+
+
+def scaled(xy: Tensor, x: float, y: float) -> Tensor:
+    """... 2, each coordinate by its own factor."""
+    return torch.stack([xy[..., 0] * x, xy[..., 1] * y], dim=-1)
 
 
 def flow_targets(
@@ -82,12 +88,14 @@ def flow_targets(
 ) -> FlowTargets:
     """Keypoints b f k 3 in pixels of `frame_size` (h w) => targets on a grid of h_l w_l."""
     height, width = frame_size
-    scale = keypoints.new_tensor([grid[1] / width, grid[0] / height])
     body = keypoints[:, :, :SUPERVISED]
     xy = body[..., :2]
-    inside = ((xy >= 0) & (xy < xy.new_tensor([width, height]))).all(dim=-1)  # False of NaN
+    right, below = xy[..., 0] < width, xy[..., 1] < height
+    inside = (xy >= 0).all(dim=-1) & right & below  # False of NaN
     seen = inside & (body[..., 2] >= VISIBLE)
-    points = torch.where(seen[..., None], (xy + 0.5) * scale - 0.5, 0.0)
+    points = torch.where(
+        seen[..., None], scaled(xy + 0.5, grid[1] / width, grid[0] / height) - 0.5, 0.0
+    )
     index, exists = neighbours(keypoints.shape[1], keypoints.device)
     both = seen[:, :, None] & seen[:, index] & exists[:, :, None]
     motion = torch.where(both[..., None], points[:, index] - points[:, :, None], 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -51,7 +52,8 @@ class ReferenceEncoder(nn.Module):
         tokens = self.image_encoder(rearrange(references.images, "b r c h w -> (b r) c h w"))
         latents = rearrange(references.latents, "b r c h w -> (b r) c h w")
         bank: dict[str, Tensor] = {}
-        self.unet(latents, 0, tokens, cross_attention_kwargs={CONTEXT: bank})
+        start = torch.zeros(len(latents), device=latents.device)
+        self.unet(latents, start, tokens, cross_attention_kwargs={CONTEXT: bank})
         fine = {name: rearrange(x, "(b r) n c -> b r n c", b=b) for name, x in bank.items()}
         return ReferenceFeatures(fine, rearrange(tokens, "(b r) n d -> b r n d", b=b))
 

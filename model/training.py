@@ -22,10 +22,11 @@ from model.training_config import Stage, TrainingConfig
 from model.training_data import TrainingBatch, TrainingData, open_data
 from model.training_folder import Folder
 from model.training_log import Row
+from model.training_passes import Eager, Recorded
 from model.training_record import Record, Step
 from model.training_start import start
 from model.training_state import Learner, Position
-from model.training_step import Losses, draw, losses
+from model.training_step import Inputs, Losses, draw, inputs, losses
 from mrfashion.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -161,6 +162,10 @@ class StageRun:
         self.identity = self.data.identity()
         run.folder.same_data(at, self.identity)
         self.record = Record(accelerator, stage, run.folder.out)
+        share = 1 / stage.accumulation
+        eager = Eager(self.losses, learner.parameters, run.autocast, share)
+        recorded = config.record and accelerator.device.type == "cuda"
+        self.passes = Recorded(eager) if recorded else eager
 
     def go(self, first: int) -> bool:
         """Steps from `first` on => whether the stage is done."""
@@ -193,13 +198,16 @@ class StageRun:
         for n in range(stage.accumulation):
             batch, part = next(batches), draws.part(slice(n * stage.batch, (n + 1) * stage.batch))
             with run.autocast():
-                one = losses(run.network, config, run.codec, run.scheduler, stage, batch, part)
-            mean = one.total / stage.accumulation
-            torch.autograd.backward(mean, inputs=self.learner.parameters)
-            found.append(Losses.mean([one]))
+                given = inputs(config, run.codec, run.scheduler, stage, batch, part)
+            found.append(Losses.mean([self.passes(given)]))
             groups += batch.groups
         average_gradients(self.learner.parameters, run.accelerator)
         return Step(Losses.mean(found), self.learner.update(step), draws.timesteps, tuple(groups))
+
+    def losses(self, given: Inputs) -> Losses:
+        """Of one pass."""
+        run = self.run
+        return losses(run.network, run.network.config, run.scheduler, self.stage, given)
 
     def watch(self, done: int) -> bool:
         """Write what is due after `done` steps => whether to stop."""

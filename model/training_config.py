@@ -117,9 +117,12 @@ class TrainingConfig:
     precision: Literal["float32", "bf16"] = "float32"  # of the passes; weights are float32
     checkpointing: bool = False  # less memory, more time
     compile: bool = False  # torch.compile of both U-Nets: minutes at the start
+    record: bool = False  # on a GPU, passes as CUDA graphs: small networks wait for the CPU
     watch: Watch = field(default_factory=Watch)
 
     def __post_init__(self) -> None:
+        if self.record and any(stage.accumulation > 1 for stage in self.stages):
+            raise ValueError("record takes one pass a step; allowed: accumulation 1")
         numbers = [stage.number for stage in self.stages]
         if not numbers or numbers != sorted(set(numbers)):
             raise ValueError(f"stages are numbered {numbers}; allowed: 1, 2, or 1 then 2")

@@ -93,28 +93,55 @@ def seed_of(words: tuple[object, ...]) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def losses(
-    network: torch.nn.Module,
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """All that a pass reads beside the weights; shapes are the same at every step of a stage."""
+
+    noisy: Tensor  # b f c h w
+    clean: Tensor
+    noise: Tensor
+    timesteps: Tensor  # b
+    poses: Tensor  # b f 3 H W, or fewer b where several frames are of one sample
+    shown: References
+    keypoints: Tensor  # b f k 3
+
+
+def inputs(
     config: NetworkConfig,
     codec: Codec,
     scheduler: DDIMScheduler,
     stage: Stage,
     batch: TrainingBatch,
     draws: Draws,
-) -> Losses:
-    """Of a `network` of `config`: min-SNR weighted v-prediction, and lambda times the flow's."""
-    size = (batch.frames.shape[-2], batch.frames.shape[-1])
+) -> Inputs:
+    """A batch with its noise added and its poses drawn."""
     clean, noise, timesteps = codec.encode(batch.frames), draws.noise, draws.timesteps
     if stage.single:
         clean, noise = (rearrange(x, "b f c h w -> (b f) 1 c h w") for x in (clean, noise))
         timesteps = timesteps.flatten()
     noisy = scheduler.add_noise(clean, noise, timesteps)
     poses, shown = told(batch, codec, config, draws.null)
-    prediction: Prediction = network(noisy, timesteps, poses, shown, apart=stage.single)
-    diffusion = velocity_loss(scheduler, prediction.velocity, clean, noise, timesteps)
+    return Inputs(noisy, clean, noise, timesteps, poses, shown, batch.keypoints)
+
+
+def losses(
+    network: torch.nn.Module,
+    config: NetworkConfig,
+    scheduler: DDIMScheduler,
+    stage: Stage,
+    given: Inputs,
+) -> Losses:
+    """Of a `network` of `config`: min-SNR weighted v-prediction, and lambda times the flow's."""
+    prediction: Prediction = network(
+        given.noisy, given.timesteps, given.poses, given.shown, apart=stage.single
+    )
+    diffusion = velocity_loss(
+        scheduler, prediction.velocity, given.clean, given.noise, given.timesteps
+    )
     if config.flow != "on" or not prediction.conditioning.offsets:
         return Losses(diffusion, diffusion, None)
-    flow = flow_loss(prediction.conditioning.offsets, batch.keypoints, size)
+    size = (given.poses.shape[-2], given.poses.shape[-1])
+    flow = flow_loss(prediction.conditioning.offsets, given.keypoints, size)
     return Losses(diffusion + stage.flow_weight * flow, diffusion, flow)
 
 
@@ -129,6 +156,6 @@ def told(
     size, frames = (batch.frames.shape[-2], batch.frames.shape[-1]), batch.frames.shape[1]
     keypoints = torch.cat([batch.keypoints, batch.reference_keypoints], dim=1)
     drawings = draw_poses(keypoints, size, size, config.pose)
-    poses, shown = drawings.split([frames, drawings.shape[1] - frames], dim=1)
+    poses, shown = drawings[:, :frames], drawings[:, frames:]
     valid = batch.reference_valid if null is None else batch.reference_valid & ~null[:, None]
     return poses, References(batch.references, codec.encode(batch.references), shown, valid)
