@@ -19,6 +19,7 @@ from model.config import NetworkConfig
 from model.profashion import ProFashion
 from model.training import Limits, train
 from model.training_config import Stage, TrainingConfig
+from model.training_folder import Folder
 from model.training_log import read
 from model.training_state import newest
 from mrfashion.errors import ConfigError, Diverged, InputRefused
@@ -31,6 +32,12 @@ BOTH = (stage(1), stage(2, also=("denoiser",), shared_noise=0.3))
 @pytest.fixture(autouse=True)
 def fixed_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "open_data", open_fixed)
+
+
+@pytest.fixture
+def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validation and pictures take longer than the steps of most tests."""
+    monkeypatch.setattr(Folder, "show", lambda *_, **__: None)
 
 
 def run(
@@ -72,6 +79,7 @@ SWITCHES: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.usefixtures("unseen")
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("switches", SWITCHES, ids=str)
 def test_three_steps_move_what_the_stage_trains_and_nothing_else(
@@ -81,7 +89,6 @@ def test_three_steps_move_what_the_stage_trains_and_nothing_else(
     one = stage(number, weight_decay=0.1, null=0.0, also=("denoiser",) if number == 2 else ())
     torch.manual_seed(0)
     before = {name: t.clone() for name, t in ProFashion(wanted).named_parameters()}
-    run(tmp_path, one, wanted=wanted, limit=2)
     moving = set(ProFashion(wanted).trainable(number, one.also))
     assert moving
     run(tmp_path, one, wanted=wanted)
@@ -102,6 +109,7 @@ def test_a_resumed_run_equals_an_unbroken_one_to_the_bit(tmp_path: Path) -> None
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
+@pytest.mark.usefixtures("unseen")
 def test_checkpoints_in_the_middle_agree_to_the_bit(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     run(whole, stage(2, 6), limit=4)
@@ -118,6 +126,7 @@ def test_checkpoints_in_the_middle_agree_to_the_bit(tmp_path: Path) -> None:
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+@pytest.mark.usefixtures("unseen")
 def test_rows_behind_the_checkpoint_are_made_again(tmp_path: Path) -> None:
     run(tmp_path, stage(1, 6), limit=4)
     before = losses(tmp_path)
@@ -131,6 +140,7 @@ def test_rows_behind_the_checkpoint_are_made_again(tmp_path: Path) -> None:
     assert rows[4]["loss"] != 7.0
 
 
+@pytest.mark.usefixtures("unseen")
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:
     run(tmp_path / "whole", stage(1, 6))
     run(tmp_path, stage(1, 6), limit=4)
@@ -145,6 +155,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> Non
         run(tmp_path, stage(1, 6))
 
 
+@pytest.mark.usefixtures("unseen")
 def test_a_folder_of_another_run_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,12 +172,14 @@ def test_a_folder_of_another_run_is_refused(
         run(tmp_path, stage(1))
 
 
+@pytest.mark.usefixtures("unseen")
 def test_how_a_run_is_watched_may_change(tmp_path: Path) -> None:
     run(tmp_path, stage(1), limit=2)
     watch = replace(config(stage(1)).watch, log_every=1)
     assert run(tmp_path, stage(1), watch=watch).done
 
 
+@pytest.mark.usefixtures("unseen")
 def test_training_stops_where_a_loss_is_no_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +199,7 @@ def test_training_stops_where_a_loss_is_no_number(
     assert all(tensor.isfinite().all() for tensor in found[1].values())
 
 
+@pytest.mark.usefixtures("unseen")
 def test_passes_of_half_a_batch_equal_one_of_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +228,7 @@ def _some(batch: Any, some: slice) -> Any:
     return replace(batch, **parts)
 
 
+@pytest.mark.usefixtures("unseen")
 def test_what_ships_is_the_moving_average(tmp_path: Path) -> None:
     one = stage(1, 3, ema=0.1)
     run(tmp_path, one, limit=1)
@@ -254,6 +269,7 @@ def test_a_run_leaves_rows_pictures_and_its_own_account(tmp_path: Path) -> None:
     assert told[0]["data"]["name"] == "fixed"
 
 
+@pytest.mark.usefixtures("unseen")
 def test_a_run_starts_from_a_trained_network_that_may_lack_flow(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     run(first, stage(1, 1), wanted=tiny(flow="off"))
@@ -267,6 +283,7 @@ def test_a_run_starts_from_a_trained_network_that_may_lack_flow(tmp_path: Path) 
         run(tmp_path / "third", stage(2, 1), wanted=tiny(aggregation="mean"), init=init)
 
 
+@pytest.mark.usefixtures("unseen")
 def test_time_runs_out_at_a_checkpoint(tmp_path: Path) -> None:
     settings: TrainingConfig = config(stage(1, 400))
     limits = Limits(seconds=0.5)
