@@ -47,6 +47,7 @@ def write_losses(path: Path, losses: Sequence[Row], validation: Sequence[Row]) -
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
 
     starts = _starts(losses)
     with mpl.rc_context(STYLE):
@@ -57,8 +58,9 @@ def write_losses(path: Path, losses: Sequence[Row], validation: Sequence[Row]) -
             for stage, start in starts.items():
                 _curve(left, losses, name, stage, start, f"C{2 * number + stage - 1}")
         left.set(title="training losses", xlabel="step", yscale="log")
-        for ticks in (left.yaxis.set_major_formatter, left.yaxis.set_minor_formatter):
-            ticks("{x:g}")  # a power would be drawn as mathematics, which our style leaves alone
+        left.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        left.yaxis.set_major_formatter("{x:g}")  # a power would be drawn as mathematics
+        left.yaxis.set_minor_locator(NullLocator())
         for number, view in enumerate((ALL, *VIEWS)):
             rows = [row for row in validation if row["view"] == view]
             if rows:
@@ -66,7 +68,8 @@ def write_losses(path: Path, losses: Sequence[Row], validation: Sequence[Row]) -
         right.set(title="held-out clips, PSNR (person where known)", xlabel="step", ylabel="dB")
         for axes in (left, right):
             axes.grid(color=GRID)
-            axes.legend(frameon=False)
+            if axes.lines:  # before the first validation there are none
+                axes.legend(frameon=False)
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=120)
     write_atomic(path, data.getvalue())
