@@ -77,7 +77,7 @@ def test_two_processes_end_with_the_same_weights(tmp_path: Path) -> None:
     subprocess.run([*launcher, *script], check=True, capture_output=True)
     one, two, shipped = (
         load_file(tmp_path / f"{name}.safetensors")
-        for name in ("process-0", "process-1", "network")
+        for name in ("process-0", "process-1", "stage-2")
     )
     assert all(torch.equal(one[name], two[name]) for name in shipped)
     assert all(torch.equal(one[name], shipped[name]) for name in shipped)
