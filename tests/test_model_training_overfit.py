@@ -24,7 +24,7 @@ from tests.fixed_data import WATCH, config
 from tests.tiny_networks import H, W, tiny
 
 SAMPLING = SamplingSettings(steps=3, guidance=1.0)
-STAGE = Stage(1, 360, learning_rate=6e-3, warmup=30, batch=1, frames=8, null=0.0, ema=0.9)
+STAGE = Stage(1, 400, learning_rate=6e-3, warmup=30, batch=1, frames=8, null=0.0, ema=0.9)
 
 
 class EightFrames:
