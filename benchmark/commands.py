@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from mrfashion.errors import ConfigError, ExitCode
-
-if TYPE_CHECKING:
-    from benchmark.frozen_protocol import Protocol
-    from benchmark.protocol import TaskOptions
+from benchmark.task_options import (
+    FirstOption,
+    GuidanceOption,
+    ProtocolOption,
+    ReductionOption,
+    SeedOption,
+    SizeOption,
+    SplitOption,
+    StepsOption,
+    asked_of,
+    pair,
+)
+from mrfashion.errors import ExitCode
 
 
 def mount(app: typer.Typer) -> None:
@@ -29,21 +36,14 @@ def generate_command(
         typer.Option(help="Generator, or a TOML file of one; may be given several times."),
     ],
     out: Annotated[Path, typer.Option(help="Run folder; the same one goes on where it stopped.")],
-    protocol: Annotated[
-        Path | None,
-        typer.Option(help="Frozen by `mrfashion protocol new`; takes no task option beside it."),
-    ] = None,
-    split: Annotated[
-        list[str] | None, typer.Option(help="Split, may be given several times; default: test.")
-    ] = None,
-    size: Annotated[str | None, typer.Option(help="HxW; default: that of each clip.")] = None,
-    reduction: Annotated[
-        str, typer.Option(help="References of a method that takes fewer: front|frame0|nearest.")
-    ] = "front",
-    seed: Annotated[int, typer.Option(help="Seed of every video.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Default: each generator's own.")] = None,
-    guidance: Annotated[float | None, typer.Option(help="Default: each generator's own.")] = None,
-    first: Annotated[int | None, typer.Option(help="First N samples; a task of its own.")] = None,
+    protocol: ProtocolOption = None,
+    split: SplitOption = None,
+    size: SizeOption = None,
+    reduction: ReductionOption = "front",
+    seed: SeedOption = 0,
+    steps: StepsOption = None,
+    guidance: GuidanceOption = None,
+    first: FirstOption = None,
     limit: Annotated[
         int | None, typer.Option(help="Make those of the first N samples now; the task stays.")
     ] = None,
@@ -87,7 +87,7 @@ def generate_command(
             batch=batch,
             timeout_s=timeout,
             force=force,
-            shard=_pair(shard, "/", "--shard", "i/N, as 0/4"),
+            shard=pair(shard, "/", "--shard", "i/N, as 0/4"),
             limit=limit,
         ),
         dry_run=dry_run,
@@ -97,41 +97,3 @@ def generate_command(
     print(json.dumps(summary.to_json(), indent=2) if as_json else summary.text())
     if summary.failed:
         raise typer.Exit(ExitCode.SOME_FAILED)
-
-
-def asked_of(
-    protocol: Path | None,
-    split: list[str] | None,
-    size: str | None,
-    reduction: str,
-    seed: int,
-    steps: int | None,
-    guidance: float | None,
-    first: int | None,
-) -> TaskOptions | Protocol:
-    """What the options of a command ask for; a protocol takes none beside it."""
-    from benchmark.frozen_protocol import load_protocol
-    from benchmark.protocol import TaskOptions
-    from benchmark.reduction import as_rule
-
-    options = TaskOptions(
-        splits=tuple(sorted(set(split or ["test"]))),
-        size=None if size is None else _pair(size, "x", "--size", "HxW, as 512x384"),
-        reduction=as_rule(reduction),
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        limit=first,
-    )
-    if protocol is None:
-        return options
-    if options != TaskOptions():
-        raise ConfigError(f"{protocol} says what is asked; leave out the options of the task")
-    return load_protocol(protocol)
-
-
-def _pair(text: str, separator: str, option: str, form: str) -> tuple[int, int]:
-    match = re.fullmatch(rf"(\d{{1,6}}){separator}(\d{{1,6}})", text)
-    if match is None:
-        raise ConfigError(f"{option}: got {text!r}; needed: {form}")
-    return int(match[1]), int(match[2])

@@ -8,6 +8,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from benchmark.task_options import (
+    FirstOption,
+    GuidanceOption,
+    ProtocolOption,
+    ReductionOption,
+    SeedOption,
+    SizeOption,
+    SplitOption,
+    StepsOption,
+    asked_of,
+)
 from mrfashion.errors import ExitCode
 
 
@@ -36,28 +47,20 @@ def import_command(
         int, typer.Option(help="References that the method took; the task's rule says which.")
     ] = 8,
     note: Annotated[str | None, typer.Option(help="How the videos were made.")] = None,
-    protocol: Annotated[
-        Path | None,
-        typer.Option(help="Frozen by `mrfashion protocol new`; takes no task option beside it."),
-    ] = None,
-    split: Annotated[
-        list[str] | None, typer.Option(help="Split, may be given several times; default: test.")
-    ] = None,
-    size: Annotated[str | None, typer.Option(help="HxW; default: that of each clip.")] = None,
-    reduction: Annotated[
-        str, typer.Option(help="References of a method that takes fewer: front|frame0|nearest.")
-    ] = "front",
-    seed: Annotated[int, typer.Option(help="Seed of every video.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Default: each generator's own.")] = None,
-    guidance: Annotated[float | None, typer.Option(help="Default: each generator's own.")] = None,
-    first: Annotated[int | None, typer.Option(help="First N samples; a task of its own.")] = None,
+    protocol: ProtocolOption = None,
+    split: SplitOption = None,
+    size: SizeOption = None,
+    reduction: ReductionOption = "front",
+    seed: SeedOption = 0,
+    steps: StepsOption = None,
+    guidance: GuidanceOption = None,
+    first: FirstOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check every file, and write nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Take in videos made elsewhere, so that they are scored and reported like any others."""
-    from benchmark.commands import asked_of
     from benchmark.import_source import Source
     from benchmark.importing import import_folder
     from benchmark.protocol import TaskOptions
