@@ -49,7 +49,9 @@ def write_dataset(root: Path, groups: int = 2) -> Path:
     clips, references, keypoint_rows, view_rows, masks, samples = [], [], [], [], [], []
     for number in range(groups * 2):
         clip_id, group = f"clip{number:02d}", f"g{number // 2:02d}"
-        frames, keypoints, yaw = turning_clip(offset_deg=40.0 * number, hue=(40 + 15 * number) % 256)
+        frames, keypoints, yaw = turning_clip(
+            offset_deg=40.0 * number, hue=(40 + 15 * number) % 256
+        )
         path = root / "clips" / f"{clip_id}.mp4"
         write_clip(path, frames, FPS)
         clips.append(_clip(clip_id, group, path))
