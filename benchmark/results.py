@@ -25,7 +25,7 @@ class Generation:
     entrant: str
     sample_id: str
     garment_group: str
-    kind: str  # learned, warp or copy
+    kind: str  # learned, warp, copy or imported
     per_frame_copy: bool
     status: str  # ok or failed
     attempt: int
