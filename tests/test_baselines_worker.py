@@ -29,6 +29,7 @@ from benchmark.runner import generate
 from mrfashion.errors import ConfigError, ItemError, MissingRequirement, OutOfMemory
 from mrfashion.generation import Reference, Request, Result, Unsupported
 from mrfashion.poses.skeletons import draw_skeletons
+from tests.interrupts import hear_interrupts
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "baselines" / "workers"
@@ -296,7 +297,12 @@ def test_no_worker_outlives_us(make: Make, tmp_path: Path, end: Any) -> None:
     command = [sys.executable, "-c", ORPHAN, str(tmp_path / "faulty_worker.py"), faults]
     root = str(HERE.parent)
     ours = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root, text=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=root,
+        text=True,
+        preexec_fn=hear_interrupts,
     )
     assert ours.stdout
     theirs = int(ours.stdout.readline())

@@ -28,6 +28,7 @@ from mrfashion.errors import (
     MRFashionError,
     UnknownNameError,
 )
+from tests.interrupts import hear_interrupts
 from tests.moody_generators import join
 from tests.test_benchmark_runner import BOTH, end_state
 
@@ -156,6 +157,7 @@ def test_an_interrupt_ends_the_makers_and_is_told(
         env={**os.environ, "PYTHONPATH": f"{toys}{os.pathsep}{ROOT}"},
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_interrupts,
     )
     journal = tmp_path / "generations.jsonl"
     deadline = time.monotonic() + 60
