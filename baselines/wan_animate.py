@@ -18,11 +18,9 @@ from baselines.pipelines import (
     asked_or_set,
     deciding,
     pictures,
-    ready,
     refuse_unfit,
     sampled,
     seeded,
-    torch_dtype,
     uint8_frames,
 )
 from baselines.published_models import PublishedModel, check_hub_id
@@ -34,6 +32,7 @@ from baselines.wan_models import (
     PublishedWan,
     RandomWan,
     WanSource,
+    opened,
 )
 from mrfashion.generation import Generator, GeneratorInfo, Request, Result
 
@@ -135,14 +134,9 @@ class WanAnimate:
         """Open the weights; nothing is downloaded."""
         from diffusers import WanAnimatePipeline
 
-        given, kind = self._settings, torch_dtype(dtype)
-        texts = (given.prompt, given.negative_prompt)
-        self._prompts = self._source.prompts(texts, device, kind)
-        parts = self._source.components(device, kind, given.flow_shift)
-        pipeline = WanAnimatePipeline(tokenizer=None, text_encoder=None, **parts)
-        self._pipeline = ready(pipeline, device, given.offload)
-        if given.vae_tiling:
-            pipeline.vae.enable_tiling()
+        self._pipeline, self._prompts = opened(
+            WanAnimatePipeline, self._source, self._settings, device, dtype
+        )
         self._dtype = dtype
 
     def rehearsal(self, *, real_size: bool = False) -> Generator:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from baselines.pipelines import PACKAGES
+from baselines.pipelines import PACKAGES, Offload, ready, torch_dtype
 from baselines.published_models import (
     DIFFUSERS,
     TOKENIZER,
@@ -96,6 +96,34 @@ class WanSource(Protocol):
     def components(self, device: str, dtype: Any, flow_shift: float) -> dict[str, Any]:
         """The pipeline's parts, save those for text."""
         ...
+
+
+class Opening(Protocol):
+    """What the settings of both Wan generators say of loading."""
+
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def negative_prompt(self) -> str: ...
+    @property
+    def flow_shift(self) -> float: ...
+    @property
+    def vae_tiling(self) -> bool: ...
+    @property
+    def offload(self) -> Offload: ...
+
+
+def opened(
+    kind: Any, source: WanSource, given: Opening, device: str, dtype: str
+) -> tuple[Any, Prompts]:
+    """A pipeline of class `kind` of diffusers on the device, and its prompts encoded."""
+    precision = torch_dtype(dtype)
+    prompts = source.prompts((given.prompt, given.negative_prompt), device, precision)
+    parts = source.components(device, precision, given.flow_shift)
+    pipeline = ready(kind(tokenizer=None, text_encoder=None, **parts), device, given.offload)
+    if given.vae_tiling:
+        pipeline.vae.enable_tiling()
+    return pipeline, prompts
 
 
 @dataclass(frozen=True, slots=True)

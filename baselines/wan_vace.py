@@ -17,11 +17,9 @@ from baselines.pipelines import (
     asked_or_set,
     deciding,
     pictures,
-    ready,
     refuse_unfit,
     sampled,
     seeded,
-    torch_dtype,
     uint8_frames,
 )
 from baselines.published_models import PublishedModel, check_hub_id
@@ -32,6 +30,7 @@ from baselines.wan_models import (
     PublishedWan,
     RandomWan,
     WanSource,
+    opened,
 )
 from mrfashion.generation import Generator, GeneratorInfo, Request, Result
 
@@ -132,15 +131,9 @@ class WanVace:
         """Open the weights; nothing is downloaded."""
         from diffusers import WanVACEPipeline
 
-        given, kind = self._settings, torch_dtype(dtype)
-        texts = (given.prompt, given.negative_prompt)
-        self._prompts = self._source.prompts(texts, device, kind)
-        parts = self._source.components(device, kind, given.flow_shift)
-        self._pipeline = ready(
-            WanVACEPipeline(tokenizer=None, text_encoder=None, **parts), device, given.offload
+        self._pipeline, self._prompts = opened(
+            WanVACEPipeline, self._source, self._settings, device, dtype
         )
-        if given.vae_tiling:
-            self._pipeline.vae.enable_tiling()
         self._dtype = dtype
 
     def rehearsal(self, *, real_size: bool = False) -> Generator:
