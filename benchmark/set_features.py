@@ -65,7 +65,8 @@ def video_features(
     progress: Progress[Any] = silent,
 ) -> dict[str, VideoFeatures | str]:
     """Features by name; a text where a video has none, and why. Equal videos are read once."""
-    due = {v.key: v for v in videos if store.read(v.key) is None}
+    kept = {video.key: store.read(video.key) for video in videos}
+    due = {video.key: video for video in videos if kept[video.key] is None}
     failed: dict[str, str] = {}
     if due:
         work = _Work(store, _network(store.feature, device), at_once=_at_once(device))
@@ -77,8 +78,9 @@ def video_features(
                 failed[video.key] = str(error)
         work.flush()
         failed |= work.failed
-    kept = ((video, store.read(video.key)) for video in videos)
-    return {v.name: failed.get(v.key, "no features") if f is None else f for v, f in kept}
+        kept |= {key: store.read(key) for key in due}
+    found = ((video, kept[video.key]) for video in videos)
+    return {v.name: failed.get(v.key, "no features") if f is None else f for v, f in found}
 
 
 Extract = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # b f h w 3 => b n d

@@ -65,6 +65,7 @@ class SetRun:
     progress: Progress[Any]
     failed: dict[str, str] = field(default_factory=dict)
     known: dict[str, dict[str, VideoFeatures]] = field(default_factory=dict)  # feature id => name
+    videos: list[VideoSource] = field(default_factory=list)  # found once, for every network
 
     def entrants(self) -> list[str]:
         """Names in the order of the table."""
@@ -77,8 +78,9 @@ class SetRun:
     def features(self, feature: Feature) -> dict[str, VideoFeatures]:
         """By "<entrant>/<sample>"; videos without any are in `failed`."""
         if feature.id not in self.known:
+            self.videos = self.videos or list(self._videos())
             store = FeatureStore(self.root / FEATURES_FOLDER, feature)
-            found = video_features(store, list(self._videos()), self.device, self.progress)
+            found = video_features(store, self.videos, self.device, self.progress)
             self.failed |= {name: got for name, got in found.items() if isinstance(got, str)}
             usable = {name: got for name, got in found.items() if not isinstance(got, str)}
             self.known[feature.id] = usable
