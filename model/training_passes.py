@@ -18,7 +18,7 @@ WARM_UP = 3  # passes before the recording, in which libraries choose their kern
 
 
 class Eager:
-    """Kernel by kernel; gradients add up over the passes of a step, of which there are `share`."""
+    """Kernel by kernel; gradients add up over the passes of a step, each a `share` of it."""
 
     def __init__(
         self, of: LossesOf, parameters: Sequence[Tensor], autocast: Autocast, share: float = 1.0
@@ -49,8 +49,8 @@ class Recorded:
         if self.graph is None:
             self._record(given)
         assert self.graph is not None
-        for held, new in zip(tensors(self.given), tensors(given), strict=True):
-            held.copy_(new)
+        for fixed, new in zip(tensors(self.given), tensors(given), strict=True):
+            fixed.copy_(new)
         self.graph.replay()
         for parameter, grad in zip(self.eager.parameters, self.grads, strict=True):
             parameter.grad = grad
