@@ -56,7 +56,7 @@ def curate(
         settings = replace(settings, poses=settings.poses.on(device))
     if dry_run:
         for source in sources:
-            open_source(source, settings.turntable)
+            open_source(source, settings)
         typer.echo(json.dumps(to_dict(settings), indent=2))
         return
     how_much: dict[str, Any] = {"workers": workers, "limit": limit, "force": force}

@@ -96,7 +96,7 @@ def curate(
     """
     config = config or CurateConfig()
     root = Path(out)
-    readers = [open_source(text, config.turntable) for text in sources]
+    readers = [open_source(text, config) for text in sources]
     if not readers:
         raise InputRefused("no source; name a folder of videos, one video, or `turntable`")
     with folder_lock(root):
@@ -130,10 +130,11 @@ class _Run:
         self.summary = Summary()
         self.options: dict[str, Any] = {"workers": workers, "force": force, "progress": progress}
 
-    def build(self, found: Sequence[Source | Reject]) -> Summary:
+    def build(self, found: Sequence[Source | Reject | Failure]) -> Summary:
         sources = [entry for entry in found if isinstance(entry, Source)]
         self.summary.sources = len(found)
         self.summary.rejects += [entry for entry in found if isinstance(entry, Reject)]
+        self.summary.failures += [entry for entry in found if isinstance(entry, Failure)]
         shots = self._posable(self._filter(self._survey(self._hash(sources))))
         posed = self._pose(shots, self._encode([shot for shot, _ in shots]))
         references = self._references(posed)

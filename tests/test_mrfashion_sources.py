@@ -1,18 +1,22 @@
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mrfashion.errors import InputRefused, UnknownNameError, UnsafePath
+from mrfashion.errors import InputRefused, ItemError, UnknownNameError, UnsafePath
+from mrfashion.manifest import Dataset
 from mrfashion.media import read_frames
+from mrfashion.pipeline import CurateConfig, curate
 from mrfashion.poses.sidecar import read_sidecar, sidecar_path
 from mrfashion.progress import silent
 from mrfashion.sources import SOURCES, open_source
 from mrfashion.sources.folder import FolderSource
-from mrfashion.sources.source import Source
+from mrfashion.sources.source import Source, failed
 from mrfashion.sources.turntable.clips import TurntableConfig
 from mrfashion.sources.turntable.source import TurntableSource
-from mrfashion.tables import Reject
+from mrfashion.tables import Failure, Reject
 from tests.footage import write_footage
 
 SMALL = TurntableConfig(groups=2, clips_per_group=1, frames=4, height=48, width=36)
@@ -27,14 +31,17 @@ def test_every_source_gives_unique_ids_and_a_licence(tmp_path: Path, kind: str) 
     for number in range(2):
         write_footage(tmp_path / "in", f"clip{number}", number)
     text = kind if kind == "turntable" else f"{kind}:{tmp_path / 'in'}"
-    found = list(open_source(text, SMALL).read(tmp_path / "out", silent))
+    found = list(open_source(text, CurateConfig(turntable=SMALL)).read(tmp_path / "out", silent))
     assert len({entry.source_id for entry in found}) == len(found) == 2
     for entry in found:
         assert isinstance(entry, Source)
         assert entry.path.is_file()
         assert entry.licence
         assert str(tmp_path) not in entry.source_id
-    assert list(open_source(text, SMALL).read(tmp_path / "out", silent)) == found
+    assert (
+        list(open_source(text, CurateConfig(turntable=SMALL)).read(tmp_path / "out", silent))
+        == found
+    )
 
 
 def test_a_folder_names_what_is_no_video(tmp_path: Path) -> None:
@@ -105,9 +112,9 @@ def test_one_video_is_a_source_and_one_text_is_not(tmp_path: Path) -> None:
 
 def test_unknown_sources_suggest_near_ones() -> None:
     with pytest.raises(UnknownNameError, match="did you mean turntable"):
-        open_source("turntabel", SMALL)
+        open_source("turntabel", CurateConfig())
     with pytest.raises(InputRefused, match="does not exist"):
-        open_source("./footage", SMALL)
+        open_source("./footage", CurateConfig())
 
 
 def test_the_turntable_is_an_ordinary_video_with_its_truth(tmp_path: Path) -> None:
@@ -140,3 +147,18 @@ def test_a_drawn_clip_is_not_drawn_again_unless_its_plan_changed(tmp_path: Path)
 
 def vars_of(config: TurntableConfig) -> dict[str, object]:
     return {name: getattr(config, name) for name in config.__dataclass_fields__}
+
+
+def test_what_a_source_could_not_have_is_a_row_of_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone:
+        def read(self, out: Path, progress: object) -> Iterator[Failure]:
+            error = ItemError("source.gone", f"{out}/x of {os.getpid()}: 404", retryable=False)
+            yield failed("list/x", error)
+
+    monkeypatch.setitem(SOURCES, "gone", lambda argument, config: Gone())
+    summary = curate(["gone:x"], tmp_path)
+    assert summary.sources == 1
+    (row,) = Dataset(tmp_path).failures
+    assert row == Failure("list/x", "list/x", "sources", "source.gone", False, "x of PID: 404")

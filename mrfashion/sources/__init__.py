@@ -12,38 +12,38 @@ from typing import TYPE_CHECKING
 from mrfashion.errors import InputRefused, UnknownNameError
 
 if TYPE_CHECKING:
+    from mrfashion.pipeline import CurateConfig
     from mrfashion.sources.source import SourceReader
-    from mrfashion.sources.turntable.clips import TurntableConfig
 
 
-def _folder(argument: str, _: TurntableConfig) -> SourceReader:
+def _folder(argument: str, _: CurateConfig) -> SourceReader:
     from mrfashion.sources.folder import FolderSource
 
     return FolderSource(Path(argument))
 
 
-def _turntable(_: str, turntable: TurntableConfig) -> SourceReader:
+def _turntable(_: str, config: CurateConfig) -> SourceReader:
     from mrfashion.sources.turntable.source import TurntableSource
 
-    return TurntableSource(turntable)
+    return TurntableSource(config.turntable)
 
 
-SOURCES: dict[str, Callable[[str, TurntableConfig], SourceReader]] = {
+SOURCES: dict[str, Callable[[str, CurateConfig], SourceReader]] = {
     "folder": _folder,
     "turntable": _turntable,
 }
 
 
-def open_source(text: str, turntable: TurntableConfig) -> SourceReader:
+def open_source(text: str, config: CurateConfig) -> SourceReader:
     """`turntable`, a path, or `<kind>:<argument>` => the reader of that source.
 
     A folder that bears the name of a kind is `./turntable`.
     """
     kind, _, argument = text.partition(":")
     if kind in SOURCES:
-        return SOURCES[kind](argument, turntable)
+        return SOURCES[kind](argument, config)
     if Path(text).exists():
-        return _folder(text, turntable)
+        return _folder(text, config)
     if "/" in text or "." in text:
         raise InputRefused(f"{text} does not exist; name a folder of videos, or one video")
     raise UnknownNameError("source", text, SOURCES)

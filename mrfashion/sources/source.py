@@ -1,4 +1,4 @@
-"""What a source yields: one video each, with where it comes from."""
+"""What a source yields: one video each, with where it comes from, or why there is none."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mrfashion.errors import ItemError, without_places
 from mrfashion.progress import Progress
-from mrfashion.tables import Reject
+from mrfashion.tables import Failure, Reject
 
 UNKNOWN_LICENCE = "unknown"
 
@@ -29,9 +30,16 @@ class Source:
 class SourceReader(Protocol):
     """One kind of source; implementations inherit nothing."""
 
-    def read(self, out: Path, progress: Progress[object]) -> Iterator[Source | Reject]:
+    def read(self, out: Path, progress: Progress[object]) -> Iterator[Source | Reject | Failure]:
         """Yield the videos, in a stable order, and what is none, with the reason.
 
-        What a source makes or downloads goes below `out`, which it has to itself.
+        A Reject is no video by a rule; a Failure is one that could not be had (`failed`). What a
+        source makes or downloads goes below `out`, which it has to itself.
         """
         ...
+
+
+def failed(source_id: str, error: ItemError) -> Failure:
+    """The row of a video that could not be had; its text names no place of this machine."""
+    text = without_places(error.text)
+    return Failure(source_id, source_id, "sources", error.code, error.retryable, text)
