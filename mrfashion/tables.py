@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mrfashion.poses.cache import repacked
 from mrfashion.schema import Record, Table
@@ -158,3 +159,15 @@ KEYPOINTS = Table(
 VIEWS = Table("views", 1, ViewRow, ("clip_id",))
 MASKS = Table("masks", 1, MaskRow, ("clip_id",), streamed=True)
 SAMPLES = Table("samples", 1, Sample, ("sample_id",))
+# All of a dataset's, in the order they are written; a new one joins here, and so is verified,
+# exported and taken down with the others. Its file is NAME.parquet or NAME/part-*.parquet.
+TABLES: tuple[Table[Any], ...] = (
+    KEYPOINTS,
+    VIEWS,
+    MASKS,
+    CLIPS,
+    REFERENCES,
+    REJECTS,
+    FAILURES,
+    SAMPLES,
+)
