@@ -16,6 +16,7 @@ from mrfashion.errors import ExitCode
 if TYPE_CHECKING:
     from mrfashion.pipeline import Summary
     from mrfashion.tables import Reject
+    from mrfashion.verification import Verification
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -95,16 +96,15 @@ def verify(
     dataset: Annotated[Path, typer.Argument(help="Folder of a dataset.")], as_json: Json = False
 ) -> None:
     """Check every clip, table and split of a dataset against what was written."""
-    from mrfashion.manifest import Dataset
     from mrfashion.progress import track
     from mrfashion.verification import verify as run
 
-    wrong = run(Dataset(dataset), track)
+    found = run(dataset, track)
     if as_json:
-        typer.echo(json.dumps(wrong))
+        typer.echo(json.dumps(asdict(found)))
     else:
-        typer.echo("\n".join(wrong) or f"{dataset}: everything is as it was written")
-    if wrong:
+        typer.echo(_tell_verification(found, dataset))
+    if found.wrong:
         raise typer.Exit(ExitCode.MISMATCH)
 
 
@@ -133,6 +133,18 @@ def demo(
     from mrfashion.demo import run_demo
 
     run_demo(out)
+
+
+def _tell_verification(found: Verification, dataset: Path) -> str:
+    """Tables of an earlier version, then notes, then what is wrong."""
+    lines = [f"note: {note}" for note in found.notes]
+    for table in found.tables:
+        if table.schema_version < table.current_version:
+            versions = f"version {table.schema_version}; today's is {table.current_version}"
+            lines.append(f"note: {table.path} holds table {table.table} of {versions}")
+    count = f"{len(found.tables)} table files, {sum(table.rows for table in found.tables)} rows"
+    good = f"{dataset}: everything is as it was written ({count})"
+    return "\n".join([*lines, *(found.wrong or [good])])
 
 
 def _tell(summary: Summary, out: Path) -> str:

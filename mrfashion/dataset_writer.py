@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mrfashion import tables
 from mrfashion.artefacts import content_hash
 from mrfashion.config import to_dict
+from mrfashion.inventory import INVENTORY, write_inventory
 from mrfashion.manifest import KEYPOINT_PARTS, MASK_PARTS, VIEW_PART
 from mrfashion.parts import write_parts
 from mrfashion.poses.cache import STEPS_PER_PX, pack
@@ -97,7 +98,8 @@ def write(
     summary: Summary,
 ) -> None:
     """Write every table of the dataset; samples last, since their presence means it is whole."""
-    (root / "samples.parquet").unlink(missing_ok=True)
+    for name in (INVENTORY, "samples.parquet"):
+        (root / name).unlink(missing_ok=True)
     clips = _split(posed, config)
     drawn = make_samples(clips, references, {p.clip_id: p.yaw_deg for p in posed}, config.samples)
     header = {"config_hash": content_hash(to_dict(config))}
@@ -110,6 +112,7 @@ def write(
     tables.SAMPLES.write(
         root / "samples.parquet", drawn.samples, **header, without_sample=drawn.skipped
     )
+    write_inventory(root)
     summary.kept, summary.samples = len(clips), len(drawn.samples)
     skipped = Counter(f"clips without: {why}" for why in drawn.skipped.values())
     summary.notes |= {"samples": dict(sorted(skipped.items()))} if skipped else {}

@@ -107,16 +107,16 @@ class Dataset:
 
     def yaw_deg(self, clip_id: str) -> NDArray[np.float32]:
         """Yaw of a clip => f, degrees in (-180, 180], NaN where the estimate abstained."""
-        yaw = self._views[clip_id].yaw_deg
+        yaw = self._view_row(clip_id).yaw_deg
         return np.array([np.nan if value is None else value for value in yaw], np.float32)
 
     def confidence(self, clip_id: str) -> NDArray[np.float32]:
         """Confidence of a clip's yaw => f, 0..1, 0 where the estimate abstained."""
-        return np.array(self._views[clip_id].confidence, np.float32)
+        return np.array(self._view_row(clip_id).confidence, np.float32)
 
     def frame_views(self, clip_id: str) -> list[str | None]:
         """View of every frame of a clip; None where the estimate abstained."""
-        return [None if v is None else view_of(v) for v in self._views[clip_id].yaw_deg]
+        return [None if v is None else view_of(v) for v in self._view_row(clip_id).yaw_deg]
 
     def mask(self, clip_id: str) -> NDArray[np.bool_] | None:
         """Foreground of a clip => f h w, or None where its source brought no mask."""
@@ -126,6 +126,11 @@ class Dataset:
         shape = row["frames"], row["height"], row["width"]
         bits = np.unpackbits(np.frombuffer(row["bits"], np.uint8), count=math.prod(shape))
         return bits.astype(bool).reshape(shape)
+
+    def _view_row(self, clip_id: str) -> tables.ViewRow:
+        if clip_id not in self._views:
+            raise InputRefused(f"{self.root}: clip {clip_id} has no views; run curate again")
+        return self._views[clip_id]
 
     @cached_property
     def _views(self) -> dict[str, tables.ViewRow]:

@@ -80,21 +80,22 @@ class Table(Generic[Row]):
                 columns = {name: [_plain(getattr(row, name)) for row in batch] for name in names}
                 writer.write_table(pa.table(columns, schema=schema))
 
-    def _place(self, row: Row) -> tuple[Any, ...]:
+    def place(self, row: Row) -> tuple[Any, ...]:
+        """What the rows are sorted by."""
         return tuple(getattr(row, name) for name in self.sort)
 
     def _batches(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
         if self.streamed:
             return ([row] for row in self.in_order(rows))
-        return iter([sorted(rows, key=self._place)])
+        return iter([sorted(rows, key=self.place)])
 
     def in_order(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The same rows; ValueError at one that is not after the one before it."""
         last: tuple[Any, ...] | None = None
         for row in rows:
-            if last is not None and self._place(row) <= last:
+            if last is not None and self.place(row) <= last:
                 raise ValueError(f"table {self.name}: rows must come in the order of {self.sort}")
-            last = self._place(row)
+            last = self.place(row)
             yield row
 
     def open(self, path: Path) -> TableFile[Row]:
@@ -129,6 +130,15 @@ class TableFile(Generic[Row]):
     def rows(self) -> list[Row]:
         """All rows."""
         return self._rows(self._load(self._file.read))
+
+    def __len__(self) -> int:
+        rows: int = self._file.metadata.num_rows
+        return rows
+
+    def __iter__(self) -> Iterator[Row]:
+        """All rows, one row group in memory."""
+        for index in range(self._file.num_row_groups):
+            yield from self.group(index)
 
     def group(self, index: int) -> list[Row]:
         """Rows of one row group, without reading the others."""
