@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ from mrfashion.generation import Frames
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
 
+# Formats whose first three planes are 8-bit luma and chroma; others are converted first.
+PLANAR = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 MAX_PIXELS = 8192 * 8192  # a hostile header asks for more
 MAX_FPS = 1000
@@ -47,25 +50,51 @@ class Frame:
     pts: int
 
 
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """A decoded frame as the codec holds it: views of its memory, `rotation` not yet applied."""
+
+    y: NDArray[np.uint8]  # h w
+    u: NDArray[np.uint8]  # half of it along one side, both, or neither
+    v: NDArray[np.uint8]
+    pts: int
+    rotation: int  # degrees, counter-clockwise
+    full_range: bool  # luma is 0 to 255, else 16 to 235
+    bt709: bool  # else BT.601
+
+
 def probe(path: Path) -> VideoInfo:
     """Describe a video from its header and first frame; ItemError if it has none."""
     with _open(path) as container:
-        stream = container.streams.video[0]
-        first = next(_decoded(container, path), None)
-        if first is None:
-            raise ItemError("decode.no_frames", "the video stream holds no frame")
-        rate = stream.average_rate or stream.base_rate or stream.guessed_rate
-        if not rate or not 0 < rate <= MAX_FPS:
-            raise ItemError("probe.no_rate", f"frame rate {rate}; allowed: above 0 to {MAX_FPS}")
-        height, width = _upright(first).shape[:2]
-        return VideoInfo(
-            width=width,
-            height=height,
-            fps=float(rate),
-            time_base=str(stream.time_base),
-            codec=stream.codec_context.name,
-            rotation=first.rotation % 360,
-        )
+        return _info(container, next(_decoded(container, path), None))
+
+
+def _info(container: InputContainer, first: Any) -> VideoInfo:
+    if first is None:
+        raise ItemError("decode.no_frames", "the video stream holds no frame")
+    stream = container.streams.video[0]
+    rate = stream.average_rate or stream.base_rate or stream.guessed_rate
+    if not rate or not 0 < rate <= MAX_FPS:
+        raise ItemError("probe.no_rate", f"frame rate {rate}; allowed: above 0 to {MAX_FPS}")
+    sideways = first.rotation % 180 == 90
+    return VideoInfo(
+        width=first.height if sideways else first.width,
+        height=first.width if sideways else first.height,
+        fps=float(rate),
+        time_base=str(stream.time_base),
+        codec=stream.codec_context.name,
+        rotation=first.rotation % 360,
+    )
+
+
+@contextmanager
+def open_planes(path: Path) -> Iterator[tuple[VideoInfo, Iterator[Planes]]]:
+    """What a video is, and its frames without the cost of RGB; raises as `probe` and `decode`."""
+    with _open(path) as container:
+        frames = _decoded(container, path)
+        first = next(frames, None)
+        info = _info(container, first)
+        yield info, map(_planes, chain([first], frames))
 
 
 def decode(path: Path) -> Iterator[Frame]:
@@ -220,6 +249,20 @@ def _decoded(container: InputContainer, path: Path) -> Iterator[Any]:
         yield from container.decode(video=0)
     except av.FFmpegError as error:
         raise ItemError("decode.truncated", f"{path.name}: {error.strerror}") from None
+
+
+def _planes(frame: Any) -> Planes:
+    from av.video.reformatter import ColorRange, Colorspace
+
+    pts, rotation = int(frame.pts or 0), frame.rotation % 360
+    if frame.format.name not in PLANAR:
+        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG")
+    y, u, v = (
+        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        for plane in frame.planes
+    )
+    full_range = frame.color_range == ColorRange.JPEG or "yuvj" in frame.format.name
+    return Planes(y, u, v, pts, rotation, full_range, frame.colorspace == Colorspace.ITU709)
 
 
 def _upright(frame: Any) -> NDArray[np.uint8]:

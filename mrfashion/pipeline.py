@@ -187,7 +187,7 @@ class _Run:
     def _survey(self, hashed: Sequence[tuple[Source, str]]) -> list[KeptShot]:
         items = [Item(s.source_id, s.source_id, digest, (s.path, digest)) for s, digest in hashed]
         work = partial(survey_source, detector=self.config.shots.chosen())
-        values = self._run("survey", 2, to_dict(self.config.shots), work, items)
+        values = self._run("survey", 3, to_dict(self.config.shots), work, items)
         return [
             KeptShot(source, digest, value["frames"], VideoInfo(**value["info"]), Span(**span))
             for source, digest in hashed

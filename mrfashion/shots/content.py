@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -31,16 +30,15 @@ class ContentCuts:
 
     def shots(self, frames: Iterable[Image], fps: float) -> list[Run]:
         """Shots of a video, from one pass over its frames."""
-        from scenedetect import ContentDetector, FrameTimecode
-
-        rate = Fraction(fps).limit_denominator(1001)
-        detector = ContentDetector(threshold=self.threshold, min_scene_len=0)
         changes, small = [], []
+        before: Image | None = None
         for index, image in enumerate(frames):
-            bgr = _small_bgr(image)
-            if detector.process_frame(FrameTimecode(index, fps=rate), bgr):
+            picture = _small(image)
+            hsv = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV), np.uint8)
+            if before is not None and content_change(before, hsv) >= self.threshold:
                 changes.append(index)
-            small.append(thumbnail(bgr))
+            small.append(thumbnail(picture))
+            before = hsv
         if not small:
             return []
         thumbnails = np.stack(small)
@@ -65,9 +63,14 @@ def _cuts(changes: Sequence[int], thumbnails: NDArray[np.uint8], fps: float) -> 
     return cuts
 
 
-def _small_bgr(image: Image) -> NDArray[np.uint8]:
+def content_change(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """PySceneDetect's content score: h w 3, h w 3, HSV => mean difference of a value, in levels."""
+    return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size
+
+
+def _small(image: Image) -> Image:
     scale = SIDE_PX / max(image.shape[:2])
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    if scale < 1:
-        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return np.asarray(bgr, np.uint8)
+    if scale >= 1:
+        return image
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)

@@ -29,7 +29,10 @@ class ShotDetector(Protocol):
     """Finds shots; its thresholds are its fields, so they come from the config and are stored."""
 
     def shots(self, frames: Iterable[Image], fps: float) -> list[Run]:
-        """Shots in order, from one pass over the frames; a frame belongs to at most one."""
+        """Shots in order, from one pass over the frames; a frame belongs to at most one.
+
+        256 px along the longer side are enough.
+        """
         ...
 
 

@@ -16,9 +16,9 @@ ALIKE = 0.75
 LEAST_LEFT = 0.65
 
 
-def thumbnail(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """h w 3 => luma of at most 64 x 64 px."""
-    luma = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """h w 3, RGB => luma of at most 64 x 64 px."""
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     scale = SIDE_PX / max(luma.shape)
     if scale < 1:
         luma = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
