@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from mrfashion import tables
 from mrfashion.artefacts import content_hash
-from mrfashion.config import to_dict
 from mrfashion.inventory import INVENTORY, write_inventory
 from mrfashion.manifest import KEYPOINT_PARTS, MASK_PARTS, VIEW_PART
 from mrfashion.parts import write_parts
@@ -102,7 +101,7 @@ def write(
         (root / name).unlink(missing_ok=True)
     clips = _split(posed, config)
     drawn = make_samples(clips, references, {p.clip_id: p.yaw_deg for p in posed}, config.samples)
-    header = {"config_hash": content_hash(to_dict(config))}
+    header = {"config_hash": config.hash()}
     header["input_hash"] = content_hash(sorted({clip.source_sha256 for clip in clips}))
     _write_poses(root, posed, estimators, header)
     tables.CLIPS.write(root / "clips.parquet", clips, **header)

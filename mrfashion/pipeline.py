@@ -10,18 +10,25 @@ import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from mrfashion import dataset_writer
-from mrfashion.artefacts import folder_lock, sha256_file, sweep_temporaries, write_json
+from mrfashion.artefacts import (
+    content_hash,
+    folder_lock,
+    sha256_file,
+    sweep_temporaries,
+    write_json,
+)
 from mrfashion.config import to_dict
 from mrfashion.dataset_writer import Posed, posed_clip
 from mrfashion.environment import RunLog, environment, now_utc
 from mrfashion.errors import ConfigError, InputRefused
+from mrfashion.executors import Executor, ExecutorConfig, Threads
 from mrfashion.filters import CLIP_FILTERS, POSE_FILTERS, FilterConfig
 from mrfashion.filters.person import PosedShot
 from mrfashion.filters.verdict import Shot
@@ -56,11 +63,16 @@ class CurateConfig:
     references: ReferenceConfig = field(default_factory=ReferenceConfig)
     splits: SplitConfig = field(default_factory=SplitConfig)
     samples: SampleConfig = field(default_factory=SampleConfig)
+    executor: ExecutorConfig = field(default_factory=ExecutorConfig)  # changes no byte
     crf: int = 12  # of the stored clips, x264's scale; the metrics see what this loses
 
     def __post_init__(self) -> None:
         if not 0 <= self.crf <= 15:
             raise ConfigError(f"crf is {self.crf}; allowed: 0 to 15, or the clips lose detail")
+
+    def hash(self) -> str:
+        """Hash of what decides the dataset's bytes: of all, but where it is worked on."""
+        return content_hash(to_dict(replace(self, executor=ExecutorConfig())))
 
 
 @dataclass
@@ -103,12 +115,19 @@ def curate(
         sweep_temporaries(root)
         log = RunLog(root, environment=environment(), sources=list(sources))
         write_json(root / "config.json", to_dict(config))
-        run = _Run(root, config, workers or os.cpu_count() or 1, force, progress, tell)
-        found = chain.from_iterable(reader.read(root / "sources", progress) for reader in readers)
-        summary = run.build(list(islice(found, limit)))
+        entries = chain.from_iterable(reader.read(root / "sources", progress) for reader in readers)
+        found = list(islice(entries, limit))
+        workers = workers or os.cpu_count() or 1
+        with config.executor.open(workers, _files(found)) as executor:
+            run = _Run(root, config, executor, workers, force, progress, tell)
+            summary = run.build(found)
         done = {"kept": summary.kept, "notes": summary.notes, "estimators": summary.estimators}
         log.write(status="finished", ended=now_utc(), **done)
     return summary
+
+
+def _files(found: Sequence[Source | Reject | Failure]) -> list[Path]:
+    return [entry.path for entry in found if isinstance(entry, Source)]
 
 
 class _Run:
@@ -118,6 +137,7 @@ class _Run:
         self,
         root: Path,
         config: CurateConfig,
+        executor: Executor,
         workers: int,
         force: bool,
         progress: Progress[Any],
@@ -128,7 +148,9 @@ class _Run:
         self.tell = tell
         self.poser = Poser(root, config.poses)
         self.summary = Summary()
-        self.options: dict[str, Any] = {"workers": workers, "force": force, "progress": progress}
+        self.executor = executor
+        self.threads = Threads(workers)
+        self.options: dict[str, Any] = {"force": force, "progress": progress}
 
     def build(self, found: Sequence[Source | Reject | Failure]) -> Summary:
         sources = [entry for entry in found if isinstance(entry, Source)]
@@ -151,9 +173,10 @@ class _Run:
         settings: Any,
         work: Callable[[Any], Any],
         items: Sequence[Item[Any]],
+        executor: Executor | None = None,
     ) -> dict[str, Any]:
         stage = Stage(self.root, name, version, settings, work)
-        outcome = stage.run(items, **self.options)
+        outcome = stage.run(items, executor=executor or self.executor, **self.options)
         self.summary.failures += outcome.failures
         self.summary.notes[name] = dict(sorted(outcome.notes.items()))
         return outcome.values
@@ -238,7 +261,9 @@ class _Run:
                 inputs = self.poser.inputs(shot, origin, clip)
                 item_id, source_id = shot.span.clip_id, shot.source.source_id
                 items.append(Item(item_id, source_id, inputs, (shot, origin)))
-        values = self._run("poses", 1, None, self.poser.pose, items)
+        # One copy of shared networks serves all threads, in batches of several clips.
+        executor = self.threads if self.poser.shared else None
+        values = self._run("poses", 1, None, self.poser.pose, items, executor)
         posed = []
         for item in items:
             if value := values.get(item.item_id):

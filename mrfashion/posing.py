@@ -41,7 +41,10 @@ class PoseConfig:
 
 
 class Poser:
-    """Poses clips; threads share it, and its estimator where that can be shared."""
+    """Poses clips; threads share it, and its estimator where that can be shared.
+
+    Pickled, it travels without its networks, which the other process opens when it needs them.
+    """
 
     def __init__(self, root: Path, config: PoseConfig) -> None:
         self.root = root
@@ -50,6 +53,14 @@ class Poser:
             raise UnknownNameError("estimator", config.estimator, ESTIMATORS)
         self._first = self._make()
         self._own = threading.local()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.root, self.config)
+
+    @property
+    def shared(self) -> bool:
+        """Whether threads should share its estimator, for what that costs to load."""
+        return self._first.shared
 
     def origin(self, shot: KeptShot) -> str | None:
         """`sidecar` or the estimator's name; None where the config allows neither."""

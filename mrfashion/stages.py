@@ -1,23 +1,21 @@
-"""One restartable step over many items: a journal decides what is left, threads do it."""
+"""One restartable step over many items: a journal decides what is left, an executor does it."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from mrfashion.artefacts import Journal, content_hash, inside
-from mrfashion.errors import ItemError
+from mrfashion.executors import HERE, Done, Ended, Executor, Value, Work
 from mrfashion.progress import Progress
 from mrfashion.tables import Failure
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-Value = dict[str, Any]  # plain JSON; "files" maps paths relative to the root to their bytes
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,7 @@ class Outcome:
 class Stage(Generic[T]):
     """A step: `work` turns an item into a value, or raises ItemError.
 
+    A value is plain JSON; its "files" maps paths relative to the root to their bytes.
     An item's key hashes the stage's name, version and settings with the item's inputs, so that a
     second run does nothing twice and a changed setting redoes what depends on it, and only that.
     """
@@ -51,14 +50,14 @@ class Stage(Generic[T]):
     name: str
     version: int
     settings: Any  # plain JSON
-    work: Callable[[T], Value]
+    work: Work[T]
 
     def run(
         self,
         items: Sequence[Item[T]],
         *,
         progress: Progress[Any],
-        workers: int = 1,
+        executor: Executor = HERE,
         force: bool = False,
     ) -> Outcome:
         """Work on what is not done; one item's error is recorded and the rest goes on."""
@@ -72,8 +71,10 @@ class Stage(Generic[T]):
                 todo.append(item)
             else:
                 self._collect(outcome, item, row)
-        for item, row in self._work(journal, todo, workers, progress):
-            self._collect(outcome, item, row)
+        if todo:
+            rows = self._work(journal, todo, executor)
+            for item, row in progress(rows, self.name, len(todo)):
+                self._collect(outcome, item, row)
         outcome.failures.sort(key=lambda failure: failure.item_id)
         return outcome
 
@@ -109,32 +110,21 @@ class Stage(Generic[T]):
         return not file.is_file() or file.stat().st_size != size
 
     def _work(
-        self, journal: Journal, todo: Sequence[Item[T]], workers: int, progress: Progress[Any]
+        self, journal: Journal, todo: Sequence[Item[T]], executor: Executor
     ) -> Iterator[tuple[Item[T], dict[str, Any]]]:
-        if not todo:
-            return
-        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix=self.name) as pool:
-            futures = {pool.submit(self._attempt, journal, item): item for item in todo}
-            try:
-                for future in progress(as_completed(futures), self.name, len(todo)):
-                    yield futures[future], future.result()
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        """Items with their new rows, as they end: this process alone writes the journal."""
+        for place, ended in executor.map(self.work, [item.payload for item in todo]):
+            yield todo[place], self._record(journal, todo[place], ended)
 
-    def _attempt(self, journal: Journal, item: Item[T]) -> dict[str, Any]:
+    def _record(self, journal: Journal, item: Item[T], ended: Ended) -> dict[str, Any]:
         key = self._key(item)
-        try:
-            value = self.work(item.payload)
-        except ItemError as error:
-            failed = {"error": error.code, "retryable": error.retryable, "text": error.text}
-        except Exception as error:  # a bug of ours: one item must not stop a week's run
-            logger.exception("%s: %s", self.name, item.item_id)
-            text = f"{type(error).__name__}: {error}"
-            failed = {"error": "internal.bug", "retryable": True, "text": text}
-        else:
-            return journal.append(key, "ok", item_id=item.item_id, value=value)
-        logger.warning("%s: %s: %s: %s", self.name, item.source_id, failed["error"], failed["text"])
+        if isinstance(ended, Done):
+            return journal.append(key, "ok", item_id=item.item_id, value=ended.value)
+        told = (self.name, item.source_id, ended.error, ended.text)
+        logger.warning("%s: %s: %s: %s", *told)
+        if ended.trace:
+            logger.error("%s: %s: %s", self.name, item.item_id, ended.trace)
+        failed = {"error": ended.error, "retryable": ended.retryable, "text": ended.text}
         return journal.append(key, "failed", item_id=item.item_id, **failed)
 
     def _collect(self, outcome: Outcome, item: Item[T], row: dict[str, Any]) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -25,6 +23,7 @@ from benchmark.executors.supervision import (
 )
 from benchmark.maker import Job, Maker, Making, Work
 from mrfashion.errors import MRFashionError
+from mrfashion.processes import cause_of_death, end_group, own_group
 
 logger = logging.getLogger(__name__)
 GOODBYE_S = 5.0  # for an idle maker to put its things away
@@ -71,33 +70,20 @@ class _ProcessHand:
             return message
         except (EOFError, OSError):
             self.process.join()
-            return Died(_cause(self.process.exitcode))
+            return Died(cause_of_death(self.process.exitcode))
 
     def stop(self, *, at_once: bool) -> None:
         self.pipe.close()
         if not at_once:
             self.process.join(GOODBYE_S)
-        if self.process.is_alive():
-            with suppress(ProcessLookupError):  # its group: a worker process of its own goes too
-                os.killpg(self.process.pid or 0, signal.SIGKILL)
-            self.process.kill()
-        self.process.join()
-
-
-def _cause(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        name = signal.Signals(-exit_code).name
-        hint = "; the kernel does so when memory runs out" if name == "SIGKILL" else ""
-        return f"its process was ended by {name}{hint}"
-    return f"its process exited with code {exit_code}"
+        end_group(self.process)
 
 
 def _serve(work: Work, device: str, pipe: Connection) -> None:
     """The process: load, then one job after another until the pipe ends."""
-    os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which then ends this group
+    own_group()
     os.dup2(2, 1)  # what a generator prints is no data of the command
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    threading.Thread(target=_die_with_parent, daemon=True).start()
     with suppress(EOFError, BrokenPipeError):
         try:
             maker = Maker(work, device)
@@ -110,11 +96,3 @@ def _serve(work: Work, device: str, pipe: Connection) -> None:
             if not isinstance(error, MRFashionError):
                 logger.exception("unexpected error on %s", device)
             pipe.send(stopped(error))
-
-
-def _die_with_parent() -> None:
-    """A parent that was killed must not leave a process behind that holds a card."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os.killpg(os.getpgrp(), signal.SIGKILL)
