@@ -27,7 +27,7 @@ from mrfashion.sources.turntable.clips import VERSION
 from mrfashion.views import distance_deg
 
 logger = logging.getLogger(__name__)
-DRAWS = 1  # version of how batches are drawn: raised whenever equal settings would give others
+DRAWS = 2  # version of how batches are drawn: raised whenever equal settings would give others
 LONG_WAIT_S = 1.0  # for a slice: worth a word
 FRONT, BACK, SIDES = 0.0, 180.0, (90.0, -90.0)
 
@@ -164,7 +164,8 @@ def draw(
     """Samples of a batch from groups whose reference frames have these yaws (g r).
 
     Our choice: a sample has any number of references, and either they cover the views as those
-    of an evaluation do, or they are any frames at all, several of one view among them.
+    of an evaluation do, or they are any frames at all, several of one view among them. The one
+    nearest to the front is the first, which alone a single-reference network sees.
     """
     groups = rng.choice(len(yaw_deg), wanted.batch, replace=wanted.batch > len(yaw_deg))
     least, most = config.references
@@ -174,7 +175,7 @@ def draw(
         row[:count] = (
             covering(yaw_deg[group], count, rng)
             if rng.random() < config.covering
-            else rng.permutation(yaw_deg.shape[1])[:count]
+            else _front_first(yaw_deg[group], rng.permutation(yaw_deg.shape[1])[:count])
         )
     frames = [_frames(rng, config.target_frames, wanted) for _ in groups]
     return Picks(groups, np.stack(frames), references, np.arange(most) < counts[:, None])
@@ -184,6 +185,12 @@ def _frames(rng: np.random.Generator, kept: int, wanted: Wanted) -> NDArray[np.i
     if wanted.consecutive:
         return int(rng.integers(kept - wanted.frames + 1)) + np.arange(wanted.frames)
     return rng.permutation(kept)[: wanted.frames]
+
+
+def _front_first(yaw_deg: NDArray[np.float32], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    away = [distance_deg(float(yaw_deg[i]), FRONT) for i in chosen]
+    first = int(np.argmin(away))
+    return np.concatenate([chosen[first : first + 1], np.delete(chosen, first)])
 
 
 def covering(

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from model import training
+from model import training, training_stage
 from model.checkpoint import load_network
 from model.config import NetworkConfig
 from model.profashion import ProFashion
-from model.training import Limits, train
+from model.training import Limits, train, train_together
 from model.training_config import Stage, TrainingConfig
 from model.training_folder import Folder
 from model.training_log import read
@@ -31,7 +31,7 @@ BOTH = (stage(1), stage(2, also=("denoiser",), shared_noise=0.3))
 
 @pytest.fixture(autouse=True)
 def fixed_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "open_data", open_fixed)
+    monkeypatch.setattr(training_stage, "open_data", open_fixed)
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_a_folder_of_another_run_is_refused(
     with pytest.raises(InputRefused, match=r"training\.stages"):
         run(tmp_path, stage(1, learning_rate=2e-3))
     other = lambda _, *, batch, frames, **__: FixedData(batch, frames, name="other")  # noqa: E731
-    monkeypatch.setattr(training, "open_data", other)
+    monkeypatch.setattr(training_stage, "open_data", other)
     with pytest.raises(InputRefused, match="other data: name is 'other', wanted 'fixed'"):
         run(tmp_path, stage(1))
 
@@ -186,7 +186,7 @@ def test_training_stops_where_a_loss_is_no_number(
     def poisoned(_: object, *, batch: int, frames: int, **__: Any) -> FixedData:
         return FixedData(batch, frames, poison=4)
 
-    monkeypatch.setattr(training, "open_data", poisoned)
+    monkeypatch.setattr(training_stage, "open_data", poisoned)
     with pytest.raises(Diverged, match=r"stage 1, step 5: loss is nan.*diverged-0\.json"):
         run(tmp_path, stage(1, 8))
     told = json.loads((tmp_path / "diverged-0.json").read_text())
@@ -210,7 +210,7 @@ def test_passes_of_half_a_batch_equal_one_of_all(
                     yield _some(whole, slice(start, start + self.batch))
 
     monkeypatch.setattr(
-        training, "open_data", lambda _, *, batch, frames, **__: Halves(batch, frames)
+        training_stage, "open_data", lambda _, *, batch, frames, **__: Halves(batch, frames)
     )
     sizes = {"one": {"batch": 4}, "two": {"batch": 2, "accumulation": 2}}
     for name, size in sizes.items():
@@ -293,3 +293,32 @@ def test_time_runs_out_at_a_checkpoint(tmp_path: Path) -> None:
     assert found is not None
     assert 2 <= found[0].step < 400
     assert losses(tmp_path)[-1]["step"] == found[0].step
+
+
+def test_networks_side_by_side_learn_what_they_learn_alone(tmp_path: Path, unseen: None) -> None:
+    networks = {name: tiny(aggregation=name) for name in ("pose-aware", "single")}
+    settings = config(*BOTH)
+    beside = {tmp_path / "beside" / name: wanted for name, wanted in networks.items()}
+    for steps in (3, None):  # stopped in the middle, and gone on with
+        made = train_together(settings, beside, device="cpu", limits=Limits(steps))
+    assert [summary.done for summary in made.values()] == [True, True]
+    for name, wanted in networks.items():
+        run(tmp_path / name, *BOTH, wanted=wanted)
+        alone, together = tmp_path / name, tmp_path / "beside" / name
+        assert losses(alone) == losses(together)
+        ours, theirs = (weights(out / "network.safetensors") for out in (together, alone))
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_a_run_stopped_later_than_another_waits_for_it(tmp_path: Path, unseen: None) -> None:
+    networks = {tmp_path / name: tiny(flow=name) for name in ("on", "off")}
+    run(tmp_path / "on", *BOTH, wanted=networks[tmp_path / "on"], limit=2)
+    train_together(config(*BOTH), networks, device="cpu")
+    rows = [[(row["stage"], row["step"]) for row in losses(out)] for out in networks]
+    assert rows[0] == rows[1] == sorted(set(rows[0]))
+
+
+def test_networks_that_read_other_inputs_train_apart(tmp_path: Path) -> None:
+    other = replace(TINY, pose=replace(TINY.pose, canvas=3))
+    with pytest.raises(ConfigError, match="one and two differ in pose"):
+        train_together(config(*BOTH), {tmp_path / "one": TINY, tmp_path / "two": other})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from model import training
+from model import training_stage
 from model.checkpoint import load_network
 from model.codec import build_codec
 from model.profashion import ProFashion
@@ -69,7 +69,7 @@ def test_a_tiny_network_overfits_eight_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = EightFrames()
-    monkeypatch.setattr(training, "open_data", lambda *_, **__: data)
+    monkeypatch.setattr(training_stage, "open_data", lambda *_, **__: data)
     shape = replace(tiny().unet, channels=(32, 32), attention=(False, True))
     wanted = tiny(unet=shape)
     torch.manual_seed(0)
