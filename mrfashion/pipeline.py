@@ -32,6 +32,7 @@ from mrfashion.executors import Executor, ExecutorConfig, Threads
 from mrfashion.filters import CLIP_FILTERS, POSE_FILTERS, FilterConfig
 from mrfashion.filters.person import PosedShot
 from mrfashion.filters.verdict import Shot
+from mrfashion.limits import SourceLimits
 from mrfashion.media import VideoInfo
 from mrfashion.poses.sidecar import Sidecar, read_sidecar, sidecar_path
 from mrfashion.posing import SIDECAR, PoseConfig, Poser
@@ -57,6 +58,7 @@ class CurateConfig:
     """Settings of every stage; a TOML table of the same name each."""
 
     turntable: TurntableConfig = field(default_factory=TurntableConfig)
+    limits: SourceLimits = field(default_factory=SourceLimits)
     shots: ShotConfig = field(default_factory=ShotConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
     poses: PoseConfig = field(default_factory=PoseConfig)

@@ -1,0 +1,124 @@
+"""Parquet files with a Video column as `datasets` writes it: `struct<bytes, path>`.
+
+One row is in memory at a time; the path in a row is nobody's business but its suffix.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mrfashion.errors import ItemError
+from mrfashion.media import VIDEO_SUFFIXES
+from mrfashion.sources.hub_shard import Entry, Shard, dropped, put, source_of, unreadable
+from mrfashion.sources.notes import NAMES, note_of
+from mrfashion.sources.source import failed
+
+MAX_RATIO = 20  # of a group's size unpacked to packed: videos hardly shrink at all
+FREE_BYTES = 1 << 30  # of a group, whatever the ratio
+BROKEN = (pa.ArrowException, OSError, ValueError, MemoryError)  # at bytes that are no Parquet
+# Row groups of gigabytes are usual; read page by page, they need not fit.
+STREAMED: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 20}
+
+
+def read_parquet(shard: Shard) -> Iterator[Entry]:
+    """Take the videos of a file out; a damaged row group is one failure, and the next is read."""
+    try:
+        file = pq.ParquetFile(shard.path, **STREAMED)
+    except BROKEN as error:
+        yield failed(shard.name, unreadable(shard, error))
+        return
+    column = video_column(file.schema_arrow)
+    if column is None:
+        yield dropped(shard.name, "no video column", "needed: struct<bytes, path>")
+        return
+    first = 0
+    for group in range(file.num_row_groups):
+        yield from _group(shard, file, group, column, first)
+        first += file.metadata.row_group(group).num_rows
+
+
+def video_column(schema: pa.Schema) -> str | None:
+    """The column that `datasets` calls a Video; else the one of its shape, if there is just one."""
+    shaped = [field.name for field in schema if _is_file(field.type)]
+    features = _features(schema)
+    videos = [name for name in shaped if features.get(name) == "Video"]
+    if not videos and not features:
+        videos = [name for name in shaped if name == "video"] or shaped
+    return videos[0] if len(videos) == 1 or "video" not in videos[:1] else "video"
+
+
+def _is_file(kind: pa.DataType) -> bool:
+    if not pa.types.is_struct(kind):
+        return False
+    fields = {field.name: field.type for field in kind}
+    data = fields.get("bytes")
+    return "path" in fields and (pa.types.is_binary(data) or pa.types.is_large_binary(data))
+
+
+def _features(schema: pa.Schema) -> dict[str, str]:
+    """Column => its type's name, from the header of `datasets`; empty where there is none."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {name: feature["_type"] for name, feature in features.items() if "_type" in feature}
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return {}
+
+
+def _group(
+    shard: Shard, file: pq.ParquetFile, group: int, column: str, first: int
+) -> Iterator[Entry]:
+    group_id = f"{shard.name}#group{group}"
+    if why := _bomb(file.metadata.row_group(group)):
+        yield dropped(group_id, "too large", why)
+        return
+    number = first
+    try:
+        for record in _records(shard, file, group, column):
+            yield _row(shard, record, column, number)
+            number += 1
+    except ItemError as error:
+        yield failed(f"{shard.name}#{number}", error)
+
+
+def _bomb(group: pq.RowGroupMetaData) -> str:
+    columns = [group.column(i) for i in range(group.num_columns)]
+    packed = sum(column.total_compressed_size for column in columns)
+    unpacked = sum(column.total_uncompressed_size for column in columns)
+    if FREE_BYTES < unpacked > MAX_RATIO * packed:
+        return f"{packed} bytes unpack to {unpacked}; allowed: {MAX_RATIO} times as many"
+    return ""
+
+
+def _records(
+    shard: Shard, file: pq.ParquetFile, group: int, column: str
+) -> Iterator[dict[str, Any]]:
+    known = [name for name in file.schema_arrow.names if name in NAMES]
+    try:
+        for batch in file.iter_batches(1, [group], [column, *known], use_threads=False):
+            yield from batch.to_pylist()
+    except BROKEN as error:
+        raise unreadable(shard, error) from None
+
+
+def _row(shard: Shard, record: dict[str, Any], column: str, number: int) -> Entry:
+    item_id = f"{shard.name}#{number}"
+    video = record[column] or {}
+    data, path = video.get("bytes"), video.get("path") or ""
+    if not data:
+        text = "the row holds a path to another place, or nothing" if path else "the row is empty"
+        return dropped(item_id, "no video", text)
+    if len(data) > shard.limits.bytes:
+        text = f"{len(data)} bytes; allowed: {shard.limits.bytes}"
+        return dropped(item_id, "too large", text)
+    suffix = posixpath.splitext(path)[1].lower()
+    if suffix not in VIDEO_SUFFIXES:
+        suffix = ".mp4"  # only a name: the bytes decide what it is
+    place = shard.place(number, suffix)
+    put(place, [data])
+    return source_of(item_id, place, note_of(record))
