@@ -30,15 +30,19 @@ class TurntableSource:
         plans = clip_plan(self.config)
         for plan in progress(plans, "render turntable", len(plans)):
             assert isinstance(plan, ClipPlan)
-            path = out / f"{plan.name}.mp4"
-            if not self._is_drawn(path, plan):
-                self._draw(path, plan)
-            yield Source(
-                source_id=f"turntable/{path.name}",
-                path=path,
-                licence=LICENCE,
-                garment_group=plan.garment_group,
-            )
+            yield self.clip(plan, out)
+
+    def clip(self, plan: ClipPlan, out: Path) -> Source:
+        """One clip of the plan, drawn unless `out` holds it whole."""
+        path = out / f"{plan.name}.mp4"
+        if not self._is_drawn(path, plan):
+            self._draw(path, plan)
+        return Source(
+            source_id=f"turntable/{path.name}",
+            path=path,
+            licence=LICENCE,
+            garment_group=plan.garment_group,
+        )
 
     def _plan_hash(self, plan: ClipPlan) -> str:
         drawn = {"height", "width", "frames", "fps", "flow"}
