@@ -17,7 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Spectra = NDArray[np.float32]  # FRAMES SIDE SIDE: along y, along x; the mean brightness is left out
+# FRAMES SIDE SIDE: frequencies along y, along x, each frame to a scale of its own, companded:
+# whitened, then the root of its size with its sign, which fills the levels of an int8.
+Print = NDArray[np.int8] | NDArray[np.float32]
 Floats = NDArray[np.float32]
 
 FRAMES = 8  # spread evenly over a clip
@@ -44,14 +46,14 @@ def fingerprint(pictures: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> st
     Bars must be cut off before: a copy with bars is otherwise another picture.
     """
     spectra = np.stack([_spectrum(pictures[place]) for place in frame_places(len(pictures))])
-    companded = np.sign(spectra) * np.sqrt(np.abs(spectra) * _weights())
+    companded = _companded(spectra)
     largest = np.abs(companded).max((1, 2), keepdims=True)
     steps = np.rint(127 * companded / np.maximum(largest, NO_DETAIL)).astype(np.int8)
     return base64.b64encode(steps.tobytes()).decode()
 
 
-def spectra_of(text: str) -> Spectra:
-    """What a fingerprint holds, each frame to a scale of its own; ValueError if it is none."""
+def print_of(text: str) -> NDArray[np.int8]:
+    """What a fingerprint holds, see Print; ValueError if it is none."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -61,38 +63,64 @@ def spectra_of(text: str) -> Spectra:
             f"{text[:40]!r} is no fingerprint: {len(data)} bytes in base64; "
             f"{FRAMES * SIDE * SIDE} are needed. Survey the source anew"
         )
-    steps = np.frombuffer(data, np.int8).reshape(FRAMES, SIDE, SIDE).astype(np.float32)
-    return np.asarray(np.sign(steps) * np.square(steps) / _divisors(), np.float32)
+    return np.frombuffer(data, np.int8).reshape(FRAMES, SIDE, SIDE)
 
 
-def direction(spectra: Spectra) -> Floats:
-    """Spectra (... f y x) => ... d, of length 1: the product of two says how alike they are, to 1.
+def direction(prints: Print) -> Floats:
+    """Prints (... f y x) => ... d, of length 1: the product of two says how alike they are, to 1.
 
     Each frame counts alike; one without any detail is like nothing.
     """
-    low = spectra[..., :COMPARED, :COMPARED]
-    companded = np.sign(low) * np.sqrt(np.abs(low) * _weights()[:COMPARED, :COMPARED])
-    flat = companded.reshape(*spectra.shape[:-2], -1)
-    length = np.linalg.norm(flat, axis=-1, keepdims=True)
-    unit = flat / np.maximum(length, 1e-6) / np.sqrt(spectra.shape[-3])
-    return np.asarray(unit.reshape(*spectra.shape[:-3], -1), np.float32)
+    low = prints[..., :COMPARED, :COMPARED].astype(np.float32)
+    length = np.sqrt(np.square(low).sum((-2, -1), keepdims=True))
+    unit = low / np.maximum(length, 1e-6) / np.sqrt(FRAMES)
+    return np.asarray(unit.reshape(*low.shape[:-3], FRAMES * COMPARED**2), np.float32)
 
 
-def mirrored(spectra: Spectra) -> Spectra:
+def mirrored(prints: Print) -> Floats:
     """The same pictures, left and right swapped: odd cosines change their sign."""
-    return np.asarray(spectra * (-1.0) ** np.arange(SIDE), np.float32)
+    return np.asarray(prints * (-1.0) ** np.arange(SIDE), np.float32)
 
 
-def crops(spectra: Spectra) -> Spectra:
-    """Every crop of the pictures by INSETS => w f y x; the first is the whole."""
-    windows = _windows()
-    return np.stack([windows[y] @ spectra @ windows[x].T for y, x in product(windows, repeat=2)])
+def crops(prints: Print) -> Floats:
+    """Every crop of one clip's pictures by INSETS => w f y x; the first is the whole."""
+    spectra, windows = _spectra(prints), _windows()
+    cut = [windows[y] @ spectra @ windows[x].T for y, x in product(windows, repeat=2)]
+    return _companded(np.stack(cut))
+
+
+def motion(prints: Print) -> Floats:
+    """What is not the same in all frames (... f y x): the backdrop and whatever stands before it.
+
+    Two people who move otherwise in one studio differ most in this.
+    """
+    spectra = _spectra(prints)
+    return _companded(spectra - spectra.mean(-3, keepdims=True))
+
+
+def motion_share(prints: Print) -> float:
+    """Share of a clip's detail that moves, 0..1; 0 for a still picture."""
+    spectra = _spectra(prints) * _weights()
+    moves = spectra - spectra.mean(-3, keepdims=True)
+    return float(np.linalg.norm(moves) / max(float(np.linalg.norm(spectra)), 1e-6))
 
 
 def _spectrum(luma: NDArray[np.uint8]) -> Floats:
     small = cv2.resize(luma, (PICTURE_PX, PICTURE_PX), interpolation=cv2.INTER_AREA)
     waves = _waves(_middles()).astype(np.float64)
     return np.asarray(waves.T @ (small - small.mean()) @ waves, np.float32)
+
+
+def _companded(spectra: Floats) -> Floats:
+    return np.asarray(np.sign(spectra) * np.sqrt(np.abs(spectra) * _weights()), np.float32)
+
+
+def _spectra(prints: Print) -> Floats:
+    """Amplitudes again; the mean brightness, which is not kept, is 0."""
+    steps = prints.astype(np.float32)
+    weights = _weights().copy()
+    weights[0, 0] = 1.0
+    return np.asarray(steps * np.abs(steps) / weights, np.float32)
 
 
 def _middles() -> Floats:
@@ -111,13 +139,6 @@ def _weights() -> Floats:
     """y x: frequency to the power of WHITENING; 0 for the mean brightness."""
     k = np.arange(SIDE)
     return np.asarray(np.hypot(k[:, None], k) ** WHITENING, np.float32)
-
-
-@lru_cache(maxsize=1)
-def _divisors() -> Floats:
-    weights = _weights().copy()
-    weights[0, 0] = 1.0
-    return weights
 
 
 @lru_cache(maxsize=1)
