@@ -4,88 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrfashion import tables
+from mrfashion import tables, viewing
 from mrfashion.artefacts import content_hash
 from mrfashion.inventory import INVENTORY, write_inventory
 from mrfashion.manifest import KEYPOINT_PARTS, MASK_PARTS, VIEW_PART
 from mrfashion.parts import write_parts
 from mrfashion.poses.cache import STEPS_PER_PX, pack
-from mrfashion.poses.sidecar import Sidecar, read_sidecar
 from mrfashion.samples import make_samples
-from mrfashion.shot import KeptShot
 from mrfashion.sources.source import UNKNOWN_LICENCE
 from mrfashion.splits import assign, split_groups
+from mrfashion.viewing import Posed, box_of, numbers
 from mrfashion.views import coverage, turning
-from mrfashion.yaw import yaw_from_keypoints
 
 if TYPE_CHECKING:
     from mrfashion.pipeline import CurateConfig, Summary
-
-VIEW_MODEL = 2  # version of the rule that turns keypoints into yaw
-
-
-@dataclass(frozen=True, eq=False)
-class Posed:
-    """A clip with its yaw, and where its keypoints lie: they are read one clip at a time."""
-
-    shot: KeptShot
-    clip: dict[str, Any]  # path, sha256, width, height
-    origin: str  # sidecar, or the estimator's name
-    path: Path  # of the keypoints
-    yaw_deg: NDArray[np.float32]  # f, NaN where it abstained
-    confidence: NDArray[np.float32]  # f
-    box: tuple[float, ...]  # around all keypoints of the clip
-    meta: dict[str, str]
-
-    @property
-    def clip_id(self) -> str:
-        """Id of the clip."""
-        return self.shot.span.clip_id
-
-    @property
-    def garment_group(self) -> str:
-        """The group its source names; else the video is a group of its own."""
-        source = self.shot.source
-        return source.garment_group or self.meta.get("garment_group") or source.source_id
-
-    @property
-    def yaw_hash(self) -> str:
-        """Changes where another view model sees another yaw, to 0.01 degrees."""
-        return content_hash([_number(yaw) for yaw in self.yaw_deg.round(2)])
-
-    def sidecar(self) -> Sidecar:
-        """Keypoints and what else is known; read anew each time, so that few are in memory."""
-        return read_sidecar(self.path)
-
-
-def posed_clip(
-    shot: KeptShot, clip: dict[str, Any], origin: str, path: Path, sidecar: Sidecar
-) -> Posed:
-    """A clip with the yaw its keypoints tell, or the sidecar's own where it brings one.
-
-    `sidecar` is what `path` holds.
-    """
-    size_hw = (clip["height"], clip["width"])
-    yaw, confidence = _yaw(sidecar, shot.info.fps, size_hw)
-    box = _box(sidecar.keypoints.reshape(-1, 3))
-    known = tuple(0.0 if value is None else value for value in box)
-    return Posed(shot, clip, origin, path, yaw, confidence, known, sidecar.meta)
-
-
-def _yaw(
-    sidecar: Sidecar, fps: float, size_hw: tuple[int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    if sidecar.yaw_deg is None:
-        return yaw_from_keypoints(sidecar.keypoints, fps, size_hw)
-    known = np.isfinite(sidecar.yaw_deg)
-    return sidecar.yaw_deg.astype(np.float32), known.astype(np.float32)
 
 
 def write(
@@ -125,14 +64,16 @@ def _write_poses(
     made = {"estimators": estimators, "layout": "coco-wholebody-133"}
     rows = map(_keypoint_row, posed)
     write_parts(tables.KEYPOINTS, root / KEYPOINT_PARTS, rows, **header, **made)
-    tables.VIEWS.write(root / VIEW_PART, map(_view_row, posed), **header, view_model=VIEW_MODEL)
+    tables.VIEWS.write(
+        root / VIEW_PART, map(_view_row, posed), **header, view_model=viewing.VIEW_MODEL
+    )
     write_parts(tables.MASKS, root / MASK_PARTS, _mask_rows(posed), **header)
 
 
 def _keypoint_row(posed: Posed) -> tables.KeypointRow:
     sidecar = posed.sidecar()
     xy, score = pack(sidecar.keypoints)
-    boxes: Iterable[Iterable[float | None]] = map(_box, sidecar.keypoints)
+    boxes: Iterable[Iterable[float | None]] = map(box_of, sidecar.keypoints)
     if sidecar.boxes_xyxy_px is not None:
         boxes = sidecar.boxes_xyxy_px
     return tables.KeypointRow(
@@ -157,21 +98,18 @@ def _counts(values: NDArray[np.int16] | None, frames: int) -> tuple[int | None, 
 
 
 def _numbers(values: NDArray[np.float32] | None, frames: int) -> tuple[float | None, ...]:
-    return (None,) * frames if values is None else tuple(map(_number, values))
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or np.isnan(value) else float(value)
+    return (None,) * frames if values is None else tuple(numbers(values))
 
 
 def _eighth(px: float | None) -> float | None:
     """A pixel as exactly as keypoints are stored: more digits would be noise, and 6 bytes each."""
-    known = _number(px)
-    return None if known is None else round(known * STEPS_PER_PX) / STEPS_PER_PX
+    if px is None or np.isnan(px):
+        return None
+    return round(float(px) * STEPS_PER_PX) / STEPS_PER_PX
 
 
 def _view_row(posed: Posed) -> tables.ViewRow:
-    yaw = tuple(map(_number, posed.yaw_deg))
+    yaw = tuple(numbers(posed.yaw_deg))
     return tables.ViewRow(posed.clip_id, yaw, tuple(map(float, posed.confidence)))
 
 
@@ -182,15 +120,6 @@ def _mask_rows(posed: Sequence[Posed]) -> Iterator[tables.MaskRow]:
             frames, height, width = mask.shape
             bits = np.packbits(mask).tobytes()
             yield tables.MaskRow(clip.clip_id, frames, height, width, bits)
-
-
-def _box(keypoints: NDArray[np.float32]) -> list[float | None]:
-    """Smallest box around all known keypoints => x0, y0, x1, y1; None where there is none."""
-    known = keypoints[..., 2] > 0
-    if not known.any():
-        return [None] * 4
-    xy = keypoints[known][:, :2]
-    return [float(value) for value in (*xy.min(0), *xy.max(0))]
 
 
 def _split(posed: Sequence[Posed], config: CurateConfig) -> list[tables.Clip]:

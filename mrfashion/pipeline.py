@@ -16,25 +16,22 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from mrfashion import dataset_writer
+from mrfashion import dataset_writer, viewing
 from mrfashion.artefacts import (
     content_hash,
     folder_lock,
-    sha256_file,
     sweep_temporaries,
     write_json,
 )
 from mrfashion.config import to_dict
-from mrfashion.dataset_writer import Posed, posed_clip
 from mrfashion.environment import RunLog, environment, now_utc
 from mrfashion.errors import ConfigError, InputRefused
 from mrfashion.executors import Executor, ExecutorConfig, Threads
-from mrfashion.filters import CLIP_FILTERS, POSE_FILTERS, FilterConfig
-from mrfashion.filters.person import PosedShot
-from mrfashion.filters.verdict import Shot
+from mrfashion.filters import CLIP_FILTERS, FilterConfig
+from mrfashion.filters.verdict import first_dropping
 from mrfashion.limits import SourceLimits
 from mrfashion.media import VideoInfo
-from mrfashion.poses.sidecar import Sidecar, read_sidecar, sidecar_path
+from mrfashion.poses.sidecar import sidecar_path
 from mrfashion.posing import SIDECAR, PoseConfig, Poser
 from mrfashion.progress import Progress, silent
 from mrfashion.references import ReferenceConfig
@@ -44,11 +41,13 @@ from mrfashion.shots import ShotConfig
 from mrfashion.sources import open_source
 from mrfashion.sources.source import Source
 from mrfashion.sources.turntable.clips import TurntableConfig
+from mrfashion.sources.web.settings import WebConfig
 from mrfashion.splits import SplitConfig
 from mrfashion.stages import Item, Stage
 from mrfashion.steps import encode_clips, find_references, hash_source, survey_source
 from mrfashion.survey import Span, shot_of
 from mrfashion.tables import Failure, ReferenceCandidate, Reject
+from mrfashion.viewing import Posed, posed_clip, view_clip
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +57,7 @@ class CurateConfig:
     """Settings of every stage; a TOML table of the same name each."""
 
     turntable: TurntableConfig = field(default_factory=TurntableConfig)
+    web: WebConfig = field(default_factory=WebConfig)
     limits: SourceLimits = field(default_factory=SourceLimits)
     shots: ShotConfig = field(default_factory=ShotConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
@@ -160,7 +160,8 @@ class _Run:
         self.summary.rejects += [entry for entry in found if isinstance(entry, Reject)]
         self.summary.failures += [entry for entry in found if isinstance(entry, Failure)]
         shots = self._posable(self._filter(self._survey(self._hash(sources))))
-        posed = self._pose(shots, self._encode([shot for shot, _ in shots]))
+        clips = self._encode([shot for shot, _ in shots])
+        posed = self._view(self._pose(shots, clips), clips)
         references = self._references(posed)
         origins = {clip.origin for clip in posed}
         estimators = {origin: self.poser.settings(origin) for origin in sorted(origins)}
@@ -222,8 +223,16 @@ class _Run:
 
     def _filter(self, shots: Sequence[KeptShot]) -> list[KeptShot]:
         """Pure, from stored measurements: a changed threshold costs no decoding."""
-        seen = [(shot, shot_of(shot.info, shot.span)) for shot in shots]
-        return [shot for shot, measured in seen if self._passes(CLIP_FILTERS, shot, measured)]
+        kept = []
+        for shot in shots:
+            measured = shot_of(shot.info, shot.span)
+            if dropped := first_dropping(CLIP_FILTERS, self.config.filters, measured):
+                name, verdict = dropped
+                why = (verdict.reason, verdict.measured, verdict.threshold)
+                self._reject(shot.span.clip_id, shot.source, f"filter.{name}", *why)
+            else:
+                kept.append(shot)
+        return kept
 
     def _posable(self, shots: Sequence[KeptShot]) -> list[tuple[KeptShot, str]]:
         """Shots whose keypoints can be had, and from where: asked before any encoding."""
@@ -256,7 +265,8 @@ class _Run:
 
     def _pose(
         self, shots: Sequence[tuple[KeptShot, str]], clips: dict[str, dict[str, Any]]
-    ) -> list[Posed]:
+    ) -> list[tuple[KeptShot, str, dict[str, Any]]]:
+        """The shots with keypoints, where these come from, and their file."""
         items = []
         for shot, origin in shots:
             if clip := clips.get(shot.span.clip_id):
@@ -265,44 +275,41 @@ class _Run:
                 items.append(Item(item_id, source_id, inputs, (shot, origin)))
         # One copy of shared networks serves all threads, in batches of several clips.
         executor = self.threads if self.poser.shared else None
-        values = self._run("poses", 1, None, self.poser.pose, items, executor)
-        posed = []
-        for item in items:
-            if value := values.get(item.item_id):
-                shot, origin = item.payload
-                path = self.root / value["path"]
-                sidecar = read_sidecar(path)
-                if self._has_person(shot, sidecar):
-                    posed.append(posed_clip(shot, clips[item.item_id], origin, path, sidecar))
-        return posed
+        values = self._run("poses", 2, None, self.poser.pose, items, executor)
+        return [
+            (shot, origin, value)
+            for shot, origin in shots
+            if (value := values.get(shot.span.clip_id))
+        ]
 
-    def _has_person(self, shot: KeptShot, sidecar: Sidecar) -> bool:
-        height, width = shot.size
-        seen = PosedShot(sidecar.keypoints, shot.info.fps, width, height, sidecar.people)
-        return self._passes(POSE_FILTERS, shot, seen)
-
-    def _passes(self, names: Sequence[str], shot: KeptShot, seen: Shot | PosedShot) -> bool:
-        """Judge by each filter in turn; the first that drops the shot is its reason."""
-        for name in names:
-            verdict = getattr(self.config.filters, name).judge(seen)
-            if not verdict.kept:
-                self._reject(
-                    shot.span.clip_id,
-                    shot.source,
-                    f"filter.{name}",
-                    verdict.reason,
-                    verdict.measured,
-                    verdict.threshold,
-                )
-                return False
-        return True
+    def _view(
+        self, posed: Sequence[tuple[KeptShot, str, dict[str, Any]]], clips: dict[str, Any]
+    ) -> list[Posed]:
+        """The clips with a person to keep, and which way it faces."""
+        items = []
+        for shot, _, file in posed:
+            inputs = [file["sha256"], shot.info.fps, shot.size]
+            job = (shot, self.root / file["path"])
+            items.append(Item(shot.span.clip_id, shot.source.source_id, inputs, job))
+        work = partial(view_clip, filters=self.config.filters)
+        seen = self._run("views", 1, viewing.settings(self.config.filters), work, items)
+        kept = []
+        for shot, origin, file in posed:
+            clip_id = shot.span.clip_id
+            answer = seen.get(clip_id)
+            if answer and answer["dropped"]:
+                name, *why = answer["dropped"]
+                self._reject(clip_id, shot.source, f"filter.{name}", *why)
+            elif answer:
+                path, sha256 = self.root / file["path"], file["sha256"]
+                kept.append(posed_clip(shot, clips[clip_id], origin, path, sha256, answer))
+        return kept
 
     def _references(self, posed: Sequence[Posed]) -> list[ReferenceCandidate]:
         """Candidates depend on the clip's pixels, its poses (in its pose file) and its yaw."""
         items = []
         for clip in posed:
-            poses = sha256_file(clip.path)
-            inputs = [clip.clip["sha256"], poses, clip.garment_group, clip.yaw_hash]
+            inputs = [clip.clip["sha256"], clip.poses_sha256, clip.garment_group, clip.yaw_hash]
             items.append(Item(clip.clip_id, clip.shot.source.source_id, inputs, clip))
         settings = to_dict(self.config.references)
         work = partial(find_references, root=self.root, config=self.config.references)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from mrfashion.artefacts import sha256_file
 from mrfashion.errors import ConfigError, ItemError, MissingRequirement, UnknownNameError
 from mrfashion.media import decode
 from mrfashion.poses import ESTIMATORS
@@ -97,8 +98,9 @@ class Poser:
         shot, origin = job
         sidecar = self._cut(shot) if origin == SIDECAR else self._estimate(shot)
         path = f"stages/poses/{shot.span.clip_id}.sidecar.npz"
-        write_sidecar(self.root / path, sidecar)
-        return {"path": path, "files": {path: (self.root / path).stat().st_size}}
+        file = self.root / path
+        write_sidecar(file, sidecar)
+        return {"path": path, "sha256": sha256_file(file), "files": {path: file.stat().st_size}}
 
     def _cut(self, shot: KeptShot) -> Sidecar:
         """The shot's part of its source's sidecar."""

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mrfashion.artefacts import sha256_file
-from mrfashion.dataset_writer import Posed
 from mrfashion.errors import ItemError
 from mrfashion.media import decode, read_frames, write_clip
 from mrfashion.references import ReferenceConfig, reference_candidates
 from mrfashion.shot import KeptShot
 from mrfashion.shots.runs import ShotDetector
 from mrfashion.survey import survey
+from mrfashion.viewing import Posed
 
 
 def hash_source(path: Path) -> dict[str, Any]:

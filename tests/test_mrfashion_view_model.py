@@ -48,8 +48,8 @@ def test_another_view_model_redoes_views_and_what_hangs_on_them_but_no_pose(
     out = tmp_path / "out"
     first = curate([str(footage)], out, CONFIG)
     assert first.kept == 2
-    monkeypatch.setattr("mrfashion.dataset_writer.yaw_from_keypoints", quarter)
-    monkeypatch.setattr("mrfashion.dataset_writer.VIEW_MODEL", 99)
+    monkeypatch.setattr("mrfashion.viewing.yaw_from_keypoints", quarter)
+    monkeypatch.setattr("mrfashion.viewing.VIEW_MODEL", 99)
     again = curate([str(footage)], out, CONFIG)
     assert all(why.startswith("reused") for why in again.notes["poses"])
     assert sorted(again.notes["references"].values()) == [1, 1]  # one reused, one redone

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -38,3 +39,12 @@ class ClipFilter(Protocol):
     def judge(self, shot: Shot) -> Verdict:
         """Judge a shot from its measurements alone: pure, so thresholds can change late."""
         ...
+
+
+def first_dropping(names: Sequence[str], filters: object, seen: Any) -> tuple[str, Verdict] | None:
+    """The first of these filters that drops what is seen, and why; None where all keep it."""
+    for name in names:
+        verdict: Verdict = getattr(filters, name).judge(seen)
+        if not verdict.kept:
+            return name, verdict
+    return None
