@@ -16,8 +16,11 @@ from mrfashion.sources.folder import FolderSource
 from mrfashion.sources.source import Source, failed
 from mrfashion.sources.turntable.clips import TurntableConfig
 from mrfashion.sources.turntable.source import TurntableSource
+from mrfashion.sources.web.settings import WebConfig
 from mrfashion.tables import Failure, Reject
+from tests.file_server import forget_settings
 from tests.footage import write_footage
+from tests.media_server import MediaServer, Page, serving_media
 
 SMALL = TurntableConfig(groups=2, clips_per_group=1, frames=4, height=48, width=36)
 
@@ -26,22 +29,41 @@ def read(path: Path, out: Path) -> list[Source | Reject]:
     return list(FolderSource(path).read(out, silent))
 
 
+def argument_of(kind: str, videos: Path, url: str) -> Path:
+    """What follows the name of a kind to read two videos that lie in a folder, and on the web."""
+    urls = [f"{url}/{path.name}" for path in sorted(videos.glob("*.mp4"))]
+    if kind == "url_list":
+        (videos / "list.csv").write_text("\n".join(["url", *urls]))
+        return videos / "list.csv"
+    if kind == "ubc_fashion":
+        (videos / "fashion_train.txt").write_text("\n".join(urls))
+    return videos
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MediaServer]:
+    forget_settings(monkeypatch)
+    with serving_media() as running:
+        yield running
+
+
 @pytest.mark.parametrize("kind", SOURCES)
-def test_every_source_gives_unique_ids_and_a_licence(tmp_path: Path, kind: str) -> None:
+def test_every_source_gives_unique_ids_and_a_licence(
+    tmp_path: Path, kind: str, server: MediaServer
+) -> None:
     for number in range(2):
-        write_footage(tmp_path / "in", f"clip{number}", number)
-    text = kind if kind == "turntable" else f"{kind}:{tmp_path / 'in'}"
-    found = list(open_source(text, CurateConfig(turntable=SMALL)).read(tmp_path / "out", silent))
+        video = write_footage(tmp_path / "in", f"clip{number}", number)
+        server.pages[f"/{video.name}"] = Page(video.read_bytes())
+    text = f"{kind}:{argument_of(kind, tmp_path / 'in', server.url)}"
+    config = CurateConfig(turntable=SMALL, web=WebConfig(private_addresses=True, between_s=0))
+    found = list(open_source(text, config).read(tmp_path / "out", silent))
     assert len({entry.source_id for entry in found}) == len(found) == 2
     for entry in found:
         assert isinstance(entry, Source)
         assert entry.path.is_file()
         assert entry.licence
         assert str(tmp_path) not in entry.source_id
-    assert (
-        list(open_source(text, CurateConfig(turntable=SMALL)).read(tmp_path / "out", silent))
-        == found
-    )
+    assert list(open_source(text, config).read(tmp_path / "out", silent)) == found
 
 
 def test_a_folder_names_what_is_no_video(tmp_path: Path) -> None:

@@ -34,10 +34,24 @@ def _turntable(_: str, config: CurateConfig) -> SourceReader:
     return TurntableSource(config.turntable)
 
 
+def _url_list(argument: str, config: CurateConfig) -> SourceReader:
+    from mrfashion.sources.url_list import UrlList
+
+    return UrlList(Path(argument), config.web)
+
+
+def _ubc_fashion(argument: str, config: CurateConfig) -> SourceReader:
+    from mrfashion.sources.ubc_fashion import UbcFashion
+
+    return UbcFashion(Path(argument), config.web)
+
+
 SOURCES: dict[str, Callable[[str, CurateConfig], SourceReader]] = {
     "folder": _folder,
     "hub": _hub,
     "turntable": _turntable,
+    "url_list": _url_list,
+    "ubc_fashion": _ubc_fashion,
 }
 
 

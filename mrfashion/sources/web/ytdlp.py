@@ -1,0 +1,184 @@
+"""yt-dlp as a library: from an address to one file in our folder, and nothing else.
+
+It finds what a page holds; its downloaders then write to the one name we give them. Its own
+naming, post-processing, cache, external programs and private format checks are left out.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mrfashion.errors import InputRefused, MissingRequirement
+from mrfashion.sources.web.meter import Meter
+from mrfashion.sources.web.refusal import Refusal
+from mrfashion.sources.web.settings import WebConfig
+
+logger = logging.getLogger(__name__)
+PROTOCOLS = ("http", "https", "m3u8_native", "http_dash_segments")
+KEPT = (
+    "id title uploader channel upload_date license duration webpage_url extractor format_id "
+    "width height"
+).split()
+LONGEST_TEXT = 500  # characters of a page's own words
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a page's file is said to be, plain JSON values."""
+
+    info: dict[str, Any]
+
+
+class YtDlp:
+    """One yt-dlp for a run; `meter` is the item's that is being fetched."""
+
+    def __init__(self, config: WebConfig) -> None:
+        self.config = config
+        self.meter = Meter(config.most_bytes, config.most_s)
+        self._ydl = _youtube_dl(self)
+
+    def video(self, url: str, path: Path, meter: Meter) -> Fetched:
+        """Bring the video of a page, or at a media address, to `path`; Refusal says why not."""
+        return self._guarded(meter, lambda: self._video(url, path))
+
+    def file(self, url: str, path: Path, meter: Meter) -> Fetched:
+        """Bring the bytes at an address to `path`, whatever they are; Refusal says why not."""
+        info = {"id": path.stem, "url": url, "ext": "bin", "protocol": url.partition(":")[0]}
+        return self._guarded(meter, lambda: self._bring(info, path))
+
+    def _guarded(self, meter: Meter, work: Any) -> Fetched:
+        from mrfashion.sources.web.causes import refusal
+
+        self.meter = meter
+        meter.start_page()
+        try:
+            fetched: Fetched = work()
+        except (KeyboardInterrupt, SystemExit, Refusal):
+            raise
+        except Exception as error:  # yt-dlp reads pages of strangers: anything may come
+            raise meter.error or refusal(error) from None
+        return fetched
+
+    def _video(self, url: str, path: Path) -> Fetched:
+        info = self._one_video(self._ydl.extract_info(url, download=False))
+        if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming"):
+            raise Refusal("unsupported", "a live stream; list its recording")
+        return self._bring(info, path)  # the format chosen is merged into it
+
+    def _one_video(self, info: Any) -> dict[str, Any]:
+        """The only video of a page; Refusal where it is none, or several."""
+        if info and info.get("_type", "video") == "playlist":
+            entries = list(info.get("entries") or ())
+            if len(entries) > 1:
+                text = "the page holds several videos; list each by its own address"
+                raise Refusal("unsupported", text)
+            info = entries[0] if entries else None
+            if info and info.get("_type") in ("url", "url_transparent"):
+                info = self._ydl.extract_info(info["url"], download=False)
+        if not info or info.get("_type", "video") != "video":
+            raise Refusal("unsupported", "the page holds no single video")
+        return dict(info)
+
+    def _bring(self, info: dict[str, Any], path: Path) -> Fetched:
+        from yt_dlp.downloader.dash import DashSegmentsFD
+        from yt_dlp.downloader.hls import HlsFD
+        from yt_dlp.downloader.http import HttpFD
+
+        kinds = dict(zip(PROTOCOLS, (HttpFD, HttpFD, HlsFD, DashSegmentsFD), strict=True))
+        protocol = str(info.get("protocol"))
+        if protocol not in kinds:
+            text = f"it comes by {protocol!r}; allowed: {', '.join(PROTOCOLS)}"
+            raise Refusal("unsupported", text)
+        part = path.with_name(path.name + ".part")
+        self.meter.start_file(part.stat().st_size if part.exists() else 0)
+        downloader = kinds[protocol](self._ydl, self._ydl.params)
+        downloader.add_progress_hook(self._hear)
+        done, _ = downloader.download(str(path), dict(info))
+        if not done or not path.is_file():  # it answers False to some errors, and raises others
+            raise Refusal("network", "the host sent nothing that is whole")
+        kept = {name: info[name] for name in KEPT if isinstance(info.get(name), str | int | float)}
+        return Fetched({k: v[:LONGEST_TEXT] if isinstance(v, str) else v for k, v in kept.items()})
+
+    def _hear(self, status: dict[str, Any]) -> None:
+        if status["status"] == "downloading" and "fragment_index" not in status:
+            self.meter.stated = status.get("total_bytes") is not None
+
+
+def _youtube_dl(owner: YtDlp) -> Any:
+    try:
+        import yt_dlp
+    except ImportError:
+        raise MissingRequirement(
+            "downloading needs yt-dlp: pip install 'mrfashion[web]', or pip install yt-dlp"
+        ) from None
+    from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
+
+    from mrfashion.sources.web.guard import GuardedRH
+
+    class Guarded(yt_dlp.YoutubeDL):  # type: ignore[misc]
+        def build_request_director(self, handlers: Any, preferences: Any = None) -> Any:
+            private = owner.config.private_addresses
+
+            def handler(**options: Any) -> GuardedRH:
+                return GuardedRH(private=private, meter=lambda: owner.meter, **options)
+
+            return super().build_request_director([handler], preferences)
+
+    # Its HLS reader hands some streams to ffmpeg, which would ask any address.
+    FFmpegPostProcessor._ffmpeg_location.set(NO_PROGRAM)
+    return Guarded(_options(owner.config))
+
+
+NO_PROGRAM = "/nonexistent/ffmpeg"
+
+
+def _options(config: WebConfig) -> dict[str, Any]:
+    protocols = "|".join(PROTOCOLS)
+    return {
+        # Video alone will do, so that nothing needs merging; `res` is the shorter side.
+        "format": f"bv*[protocol~='^({protocols})$']",
+        "format_sort": [f"res:{config.short_side_px}"],
+        "noplaylist": True,
+        "playlist_items": "1:2",
+        "extract_flat": "in_playlist",
+        "check_formats": False,  # it would write test files into the working folder
+        "skip_unavailable_fragments": False,  # a hole is a failure, not a success
+        "geo_bypass": False,  # it would claim to be elsewhere
+        "retries": 0,  # we try again ourselves, and say so in the journal
+        "fragment_retries": 0,
+        "extractor_retries": 0,
+        "file_access_retries": 0,
+        "socket_timeout": config.socket_timeout_s,
+        "ratelimit": config.most_bytes_per_s or None,
+        "cookiefile": _cookies(config.cookies),
+        "ffmpeg_location": NO_PROGRAM,
+        "cachedir": False,
+        "updatetime": False,
+        "quiet": True,
+        "noprogress": True,
+        "color": "never",
+        "logger": _Log(),
+    }
+
+
+def _cookies(path: Path | None) -> io.StringIO | None:
+    """A copy in memory: yt-dlp would write the file anew when it closes."""
+    if path is None:
+        return None
+    try:
+        return io.StringIO(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputRefused(f"[web] cookies: {path} cannot be read: {error}") from None
+
+
+class _Log:
+    """What yt-dlp says goes to our log: what matters of it comes back as an error."""
+
+    def debug(self, text: str) -> None:
+        logger.debug("%s", text)
+
+    info = warning = error = debug

@@ -1,0 +1,342 @@
+"""Lists of videos on the web, against a server that answers as the web does at its worst."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mrfashion.artefacts import sha256_file
+from mrfashion.progress import silent
+from mrfashion.sources.source import Source
+from mrfashion.sources.ubc_fashion import UbcFashion
+from mrfashion.sources.url_list import UrlList
+from mrfashion.sources.web.settings import WebConfig
+from mrfashion.tables import Failure, Reject
+from tests.file_server import forget_settings
+from tests.footage import write_footage
+from tests.media_server import MediaServer, Page, serving_media
+
+QUICK = WebConfig(
+    private_addresses=True, between_s=0, backoff_s=0, pause_s=0, attempts=3, most_s=20
+)
+Found = Source | Reject | Failure
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write_footage(tmp_path_factory.mktemp("v"), "v", 0, sidecar=False).read_bytes()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MediaServer]:
+    forget_settings(monkeypatch)
+    with serving_media() as running:
+        yield running
+
+
+def list_of(folder: Path, urls: dict[str, str]) -> Path:
+    path = folder / "list.csv"
+    path.write_text("id,url\n" + "".join(f"{name},{url}\n" for name, url in urls.items()))
+    return path
+
+
+def read(folder: Path, urls: dict[str, str], config: WebConfig = QUICK) -> dict[str, Found]:
+    found = list(UrlList(list_of(folder, urls), config).read(folder / "out", silent))
+    assert [entry.source_id for entry in found] == [f"list/{name}" for name in urls]
+    return {entry.source_id.removeprefix("list/"): entry for entry in found}
+
+
+def all_of(server: MediaServer) -> dict[str, str]:
+    return {path.strip("/"): server.url + path for path in server.pages}
+
+
+def test_what_can_be_had_is_had_once_and_recorded(
+    server: MediaServer, video: bytes, tmp_path: Path
+) -> None:
+    server.pages |= {
+        "/good.mp4": Page(video),
+        "/no-length.mp4": Page(video, length=False),
+        "/without-a-name": Page(video, "application/octet-stream"),
+        "/page": Page(b'<title>A dress</title><video src="/good.mp4"></video>', "text/html"),
+        "/moved": Page(status=301, headers={"Location": "/good.mp4"}),
+        "/stream.m3u8": Page(
+            b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n/good.mp4\n#EXT-X-ENDLIST\n",
+            "application/vnd.apple.mpegurl",
+        ),
+        "/breaks-off.mp4": Page(video, broken=5),
+    }
+    found = read(tmp_path, all_of(server))
+    for entry in found.values():
+        assert isinstance(entry, Source), entry
+        assert entry.path.read_bytes() == video
+        assert entry.path.suffix == ".mp4"
+        assert entry.licence == "unknown"
+    rows = [json.loads(line) for line in (tmp_path / "out/web/downloads.jsonl").open()]
+    assert {row["value"]["sha256"] for row in rows} == {sha256_file(found["good.mp4"].path)}
+    by_url = {row["url"]: row["value"]["info"] for row in rows}
+    assert by_url[f"{server.url}/page"]["title"].startswith("A dress")
+    assert not list((tmp_path / "out/web/partial").iterdir())
+    server.asked.clear()
+    assert read(tmp_path, all_of(server)) == found
+    assert not server.asked
+
+
+REFUSED = {
+    "gone-404": (Page(b"no", "text/html", 404), "source.gone"),
+    "gone-410": (Page(b"no", "text/html", 410), "source.gone"),
+    "login-401": (Page(b"no", "text/html", 401), "source.private"),
+    "login-403": (Page(b"no", "text/html", 403), "source.private"),
+    "law-451": (Page(b"no", "text/html", 451), "source.geo_blocked"),
+    "loop": (Page(status=302, headers={"Location": "/loop"}), "source.unsupported"),
+    "to-file": (Page(status=302, headers={"Location": "file:///etc/passwd"}), "source.forbidden"),
+    "to-ftp": (Page(status=302, headers={"Location": "ftp://127.0.0.1/x"}), "source.forbidden"),
+    "no-video": (Page(b"<title>A dress</title>", "text/html"), "source.unsupported"),
+    "two": (
+        Page(b'<video src="/a.mp4"></video><video src="/b.mp4"></video>', "text/html"),
+        "source.unsupported",
+    ),
+    "sound.mp3": (Page(b"ID3" + bytes(999), "audio/mpeg"), "source.unsupported"),
+    "packed.mp4": (Page(headers={"Content-Encoding": "gzip"}), "source.unsupported"),
+    "garbage.mp4": (Page(bytes(5000)), "source.unreadable"),
+    "empty.mp4": (Page(), "source.unreadable"),
+    "large.mp4": (Page(bytes(300_000)), "source.too_large"),
+    "endless.mp4": (Page(endless=True, length=False), "source.too_large"),
+    "to-file.m3u8": (
+        Page(
+            b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+            "application/vnd.apple.mpegurl",
+        ),
+        "source.forbidden",
+    ),
+    "hole.m3u8": (
+        Page(
+            b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n/nothing.ts\n#EXT-X-ENDLIST\n",
+            "application/vnd.apple.mpegurl",
+        ),
+        "source.gone",
+    ),
+}
+
+
+def test_what_is_refused_for_good_is_classed_and_not_asked_again(
+    server: MediaServer, tmp_path: Path
+) -> None:
+    server.pages |= {f"/{name}": page for name, (page, _) in REFUSED.items()}
+    config = replace(QUICK, most_bytes=200_000)
+    found = read(tmp_path, all_of(server), config)
+    classes = {name: entry.error for name, entry in found.items() if isinstance(entry, Failure)}
+    assert classes == {name: error for name, (_, error) in REFUSED.items()}
+    for entry in found.values():
+        assert isinstance(entry, Failure)
+        assert not entry.retryable
+        assert str(tmp_path) not in entry.text
+    assert not list((tmp_path / "out/web/partial").iterdir())
+    server.asked.clear()
+    assert read(tmp_path, all_of(server), config) == found
+    assert not server.asked
+    server.pages["/gone-404"].status = 410
+    again = read(tmp_path, {"gone-404": f"{server.url}/gone-404"}, replace(config, ask_again=True))
+    assert server.asked
+    assert "410" in again["gone-404"].text
+    read(tmp_path, {"large.mp4": f"{server.url}/large.mp4"})  # another limit is another question
+    assert server.counts["/large.mp4"] == 2
+
+
+def test_what_may_mend_is_tried_again_now_and_in_the_next_run(
+    server: MediaServer, video: bytes, tmp_path: Path
+) -> None:
+    server.pages |= {
+        "/busy.mp4": Page(b"no", "text/html", 500),
+        "/never-whole.mp4": Page(video, broken=99, ranges=False),
+        "/cut.mp4": Page(video[:3000]),
+        "/cut-without-length.mp4": Page(video[:3000], length=False),
+    }
+    urls = all_of(server) | {"no-server": "http://127.0.0.1:9/a.mp4"}
+    found = read(tmp_path, urls)
+    errors = {name: entry.error for name, entry in found.items() if isinstance(entry, Failure)}
+    assert errors == {
+        "busy.mp4": "source.network",
+        "never-whole.mp4": "source.network",
+        "cut.mp4": "source.truncated",
+        "cut-without-length.mp4": "source.truncated",
+        "no-server": "source.network",
+    }
+    assert all(isinstance(entry, Failure) and entry.retryable for entry in found.values())
+    counts = server.counts
+    assert counts["/busy.mp4"] == QUICK.attempts
+    assert counts["/cut.mp4"] == 2  # page and file: its host says that this is all there is
+    assert counts["/cut-without-length.mp4"] == 2 * QUICK.attempts
+    for page in server.pages.values():
+        page.status, page.body, page.broken, page.kind = 200, video, 0, "video/mp4"
+    mended = read(tmp_path, all_of(server))
+    assert all(isinstance(entry, Source) for entry in mended.values())
+
+
+def test_a_host_that_wants_less_is_paused_and_then_left(
+    server: MediaServer, video: bytes, tmp_path: Path
+) -> None:
+    server.pages["/a.mp4"] = Page(b"no", "text/html", 429)
+    server.pages["/b.mp4"] = Page(video)
+    found = read(tmp_path, all_of(server), replace(QUICK, pause_s=0.02))
+    assert server.counts == {"/a.mp4": QUICK.strikes}  # the list is not burnt
+    for entry in found.values():
+        assert isinstance(entry, Failure)
+        assert (entry.error, entry.retryable) == ("source.rate_limited", True)
+    server.pages["/a.mp4"].headers["Retry-After"] = "999999"
+    server.asked.clear()
+    read(tmp_path, all_of(server))
+    assert server.counts == {"/a.mp4": 1}
+    server.pages["/a.mp4"] = Page(video)
+    assert all(isinstance(entry, Source) for entry in read(tmp_path, all_of(server)).values())
+
+
+def test_local_networks_are_asked_only_if_allowed(
+    server: MediaServer, video: bytes, tmp_path: Path
+) -> None:
+    server.pages["/a.mp4"] = Page(video)
+    name = server.url.replace("127.0.0.1", "localhost")
+    urls = {"by-address": f"{server.url}/a.mp4", "by-name": f"{name}/a.mp4"}
+    found = read(tmp_path, urls, replace(QUICK, private_addresses=False))
+    for entry in found.values():
+        assert isinstance(entry, Failure)
+        assert entry.error == "source.forbidden"
+    assert not server.asked
+
+
+def test_patience_ends(server: MediaServer, video: bytes, tmp_path: Path) -> None:
+    server.pages["/slow.mp4"] = Page(video, stalls=True)
+    config = replace(QUICK, most_s=0.5, socket_timeout_s=0.3)
+    (entry,) = read(tmp_path, all_of(server), config).values()
+    assert isinstance(entry, Failure)
+    assert (entry.error, entry.retryable) == ("source.timeout", True)
+
+
+def test_cookies_are_sent_and_their_file_is_left_as_it_was(
+    server: MediaServer, video: bytes, tmp_path: Path
+) -> None:
+    cookies = tmp_path / "cookies.txt"
+    cookies.write_text(
+        "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t9999999999\tkey\tsecret\n"
+    )
+    before = cookies.read_bytes()
+    server.pages["/a.mp4"] = Page(video, headers={"Set-Cookie": "other=1"})
+    (entry,) = read(tmp_path, all_of(server), replace(QUICK, cookies=cookies)).values()
+    assert isinstance(entry, Source)
+    assert "key=secret" in str(server.cookies[0])
+    assert cookies.read_bytes() == before
+
+
+def test_switched_off_downloads_ask_nobody(
+    server: MediaServer, video: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.pages["/a.mp4"] = Page(video)
+    have = read(tmp_path, all_of(server))
+    monkeypatch.setenv("MRFASHION_OFFLINE", "1")
+    server.asked.clear()
+    server.pages["/b.mp4"] = Page(video)
+    found = read(tmp_path, all_of(server))
+    assert found["a.mp4"] == have["a.mp4"]
+    assert isinstance(found["b.mp4"], Failure)
+    assert found["b.mp4"].error == "source.offline"
+    assert not server.asked
+
+
+def test_a_lost_file_is_fetched_again(server: MediaServer, video: bytes, tmp_path: Path) -> None:
+    server.pages["/a.mp4"] = Page(video)
+    (entry,) = read(tmp_path, all_of(server)).values()
+    assert isinstance(entry, Source)
+    entry.path.write_bytes(video[:-1])
+    assert read(tmp_path, all_of(server)) == {"a.mp4": entry}
+    assert entry.path.read_bytes() == video
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from mrfashion.progress import silent
+from mrfashion.sources.url_list import UrlList
+from mrfashion.sources.web.settings import WebConfig
+config = WebConfig(private_addresses=True, between_s=0)
+list(UrlList(Path(sys.argv[1]), config).read(Path(sys.argv[2]), silent))
+"""
+
+
+def test_a_kill_loses_nothing_finished_and_the_rest_goes_on_by_range(
+    server: MediaServer, video: bytes, tmp_path: Path
+) -> None:
+    body = video + bytes(300_000)  # players and probes ignore what follows the last box
+    server.pages |= {"/a.mp4": Page(video), "/b.mp4": Page(body, stalls=True)}
+    arguments = [str(list_of(tmp_path, all_of(server))), str(tmp_path / "out")]
+    server.pages["/b.mp4"].kind = "video/mp4"
+    with subprocess.Popen([sys.executable, "-c", KILLED, *arguments]) as process:
+        while not (parts := list((tmp_path / "out/web/partial").glob("*.part"))):
+            assert process.poll() is None
+            server.half.wait(0.05)
+        process.send_signal(signal.SIGKILL)
+    have = parts[0].stat().st_size
+    server.pages["/b.mp4"].stalls = False
+    server.asked.clear()
+    found = read(tmp_path, all_of(server))
+    assert isinstance(found["b.mp4"], Source)
+    assert found["b.mp4"].path.read_bytes() == body
+    assert server.asked == [("/b.mp4", None), ("/b.mp4", f"bytes={have}-")]
+
+
+def test_bad_rows_are_named_and_the_rest_goes_on(
+    server: MediaServer, video: bytes, tmp_path: Path
+) -> None:
+    server.pages["/a.mp4"] = Page(video)
+    rows = [
+        {"url": f"{server.url}/a.mp4", "id": 7, "licence": "CC-BY-4.0", "terms": "by A",
+         "product_id": "p1", "garment_group": "g1", "title": "<b>x</b>"},
+        {"url": f"{server.url}/a.mp4", "id": "twice"},
+        {"url": None},
+        {"url": [1]},
+        {"url": f"{server.url}/a.mp4?2", "id": "../../etc/passwd"},
+        ["no object"],
+    ]  # fmt: skip
+    path = tmp_path / "list.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{not json\n")
+    found = list(UrlList(path, QUICK).read(tmp_path / "out", silent))
+    assert isinstance(found[0], Source)
+    assert found[0].source_id == "list/7"
+    assert (found[0].licence, found[0].terms) == ("CC-BY-4.0", "by A")
+    assert (found[0].product_id, found[0].garment_group) == ("p1", "g1")
+    details = [entry.detail for entry in found[1:] if isinstance(entry, Reject)]
+    assert details == [
+        "row 2: column url: listed twice; first in row 1",
+        "row 3: column url: empty; needed",
+        "row 4: column url: neither text nor a whole number",
+        "row 5: column id: '../../etc/passwd' is a path that leaves its folder",
+        "row 6: got list; an object needed",
+        details[5],
+    ]
+    assert details[5].startswith("row 7: no JSON")
+    assert len({entry.source_id for entry in found}) == len(found)
+
+
+def test_the_lists_of_ubc_fashion_keep_their_split(
+    server: MediaServer, video: bytes, tmp_path: Path
+) -> None:
+    server.pages |= {"/images/I/91+A.mp4": Page(video), "/images/I/B.mp4": Page(video + b"\0" * 8)}
+    first, second = (f"{server.url}{path}" for path in server.pages)
+    (tmp_path / "fashion_train.txt").write_text(f"{first}\n\n")
+    (tmp_path / "fashion_test.txt").write_text(f"{second}\r\n{first}\nhttp://[/\n")
+    found = list(UbcFashion(tmp_path, QUICK).read(tmp_path / "out", silent))
+    train, test, leak, bad = found
+    assert isinstance(train, Source)
+    assert isinstance(test, Source)
+    assert train.source_id == "ubc_fashion/train/91+A.mp4"
+    assert test.source_id == "ubc_fashion/test/B.mp4"
+    assert test.licence == "CC-BY-NC-4.0"
+    assert str(test.terms).endswith("published split: test")
+    assert isinstance(leak, Reject)
+    assert leak.detail == "row 2: also in fashion_train.txt"
+    assert isinstance(bad, Reject)
+    one = list(UbcFashion(tmp_path / "fashion_test.txt", QUICK).read(tmp_path / "out", silent))
+    assert one[0] == test
