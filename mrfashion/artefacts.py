@@ -7,10 +7,10 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 from mrfashion.errors import InputRefused, UnsafePath
 
@@ -134,68 +134,109 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
 
 
+class _Place(NamedTuple):
+    """Where the newest row of a key lies, and what is asked of it most."""
+
+    path: Path
+    offset: int
+    attempt: int
+    status: str
+
+    @property
+    def rank(self) -> tuple[int, bool]:
+        """What counts more among rows of one key."""
+        return self.attempt, self.status == "ok"
+
+
 class Journal:
     """Growing record of attempts: JSON lines, flushed and fsynced one row at a time.
 
     A row has `key`, `status` (`ok`, `rejected`, `failed` or `lost`) and `attempt` (1, 2, ...)
     beside its own fields. A torn last line (a kill in mid-write) is cut off when the journal is
     opened. A key gets at most one `ok` row; where its result was destroyed later, a `lost` row
-    comes before the next. Thread-safe.
+    comes before the next. Thread-safe. Only keys are held in memory: rows are read when asked for.
+
+    `others` are journals of the same work that other processes write, perhaps now: they are read
+    too. Of two rows of a key the one of more attempts counts, and of equal ones an `ok`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, others: Iterable[Path] = ()) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._last: dict[str, dict[str, Any]] = {}
+        self._places: dict[str, _Place] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        for row in self._read_and_mend():
-            self._last[row["key"]] = row
+        for file in (*others, path):
+            self._note_rows(file)
 
-    def _read_and_mend(self) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        data = self.path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            with self.path.open("rb+") as file:
-                file.truncate(len(whole))
+    def _note_rows(self, path: Path) -> None:
+        if not path.exists():
+            return
+        offset = 0
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    break
+                self._note(_journal_row(path, number, line), path, offset)
+                offset += len(line)
+        if path == self.path and offset < path.stat().st_size:
+            with path.open("rb+") as file:
+                file.truncate(offset)
                 os.fsync(file.fileno())
-        return [self._parse(number, line) for number, line in enumerate(whole.splitlines(), 1)]
 
-    def _parse(self, number: int, line: bytes) -> dict[str, Any]:
-        try:
-            row = json.loads(line)
-            if isinstance(row["key"], str) and isinstance(row["status"], str):
-                return dict(row)
-        except (ValueError, KeyError, TypeError):
-            pass
-        raise InputRefused(
-            f"{self.path}:{number} is no journal row; allowed: one JSON object a line with key and "
-            "status. The file was edited: restore it, or remove it to redo its work"
-        )
+    def _note(self, row: dict[str, Any], path: Path, offset: int) -> None:
+        place = _Place(path, offset, row["attempt"], row["status"])
+        known = self._places.get(row["key"])
+        if known is None or place.rank >= known.rank:
+            self._places[row["key"]] = place
 
     def last(self, key: str) -> dict[str, Any] | None:
         """The newest row of a key, or None."""
-        return self._last.get(key)
+        rows = list(self._read([key] if key in self._places else []))
+        return rows[0] if rows else None
 
     def ok(self, key: str) -> dict[str, Any] | None:
         """The key's `ok` row, or None if it is not done."""
-        row = self._last.get(key)
-        return row if row and row["status"] == "ok" else None
+        place = self._places.get(key)
+        return self.last(key) if place and place.status == "ok" else None
 
     def rows(self) -> list[dict[str, Any]]:
         """Newest row of every key, by key."""
-        return [self._last[key] for key in sorted(self._last)]
+        return list(self._read(sorted(self._places)))
+
+    def _read(self, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
+        files: dict[Path, IO[bytes]] = {}
+        with ExitStack() as opened:
+            for key in keys:
+                place = self._places[key]
+                if place.path not in files:
+                    files[place.path] = opened.enter_context(place.path.open("rb"))
+                files[place.path].seek(place.offset)
+                yield json.loads(files[place.path].readline())
 
     def append(self, key: str, status: str, **fields: object) -> dict[str, Any]:
         """Add an attempt of `key`; it is on the disk when this returns."""
         with self._lock:
-            previous = self._last.get(key)
-            attempt = previous["attempt"] + 1 if previous else 1
+            previous = self._places.get(key)
+            attempt = previous.attempt + 1 if previous else 1
             row = {"key": key, "status": status, "attempt": attempt, **fields}
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(canonical_json(row) + "\n")
+            with self.path.open("ab") as file:
+                offset = file.tell()
+                file.write(canonical_json(row).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
-            self._last[key] = row
+            self._note(row, self.path, offset)
             return row
+
+
+def _journal_row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+        kinds = {"key": str, "status": str, "attempt": int}
+        if all(type(row[name]) is kind for name, kind in kinds.items()):
+            return dict(row)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise InputRefused(
+        f"{path}:{number} is no journal row; allowed: one JSON object a line with key, status and "
+        "attempt. The file was edited: restore it, or remove it to redo its work"
+    )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from mrfashion.inventory import INVENTORY, write_inventory
 from mrfashion.manifest import KEYPOINT_PARTS, MASK_PARTS, VIEW_PART
 from mrfashion.parts import write_parts
 from mrfashion.poses.cache import STEPS_PER_PX, pack
-from mrfashion.samples import make_samples
+from mrfashion.samples import Drawn, make_samples
 from mrfashion.sources.source import UNKNOWN_LICENCE
 from mrfashion.splits import assign, split_groups
 from mrfashion.viewing import Posed, box_of, numbers
@@ -31,42 +30,68 @@ def write(
     root: Path,
     config: CurateConfig,
     posed: Sequence[Posed],
-    references: Sequence[tables.ReferenceCandidate],
+    references: Mapping[str, dict[str, Any]],
     estimators: dict[str, Any],
     summary: Summary,
 ) -> None:
-    """Write every table of the dataset; samples last, since their presence means it is whole."""
+    """Write every table of the dataset; samples last, since their presence means it is whole.
+
+    `references` holds the candidates of each clip, as `find_references` gives them. Of the big
+    tables few rows are in memory at a time.
+    """
     for name in (INVENTORY, "samples.parquet"):
         (root / name).unlink(missing_ok=True)
-    clips = _split(posed, config)
-    drawn = make_samples(clips, references, {p.clip_id: p.yaw_deg for p in posed}, config.samples)
+    posed = sorted(posed, key=lambda p: p.clip_id)
+    deal = _dealt(posed, config)
+    drawn = _draw_samples(posed, deal, references, config)
     header = {"config_hash": config.hash()}
-    header["input_hash"] = content_hash(sorted({clip.source_sha256 for clip in clips}))
+    header["input_hash"] = content_hash(sorted({p.shot.source_sha256 for p in posed}))
     _write_poses(root, posed, estimators, header)
-    tables.CLIPS.write(root / "clips.parquet", clips, **header)
-    tables.REFERENCES.write(root / "references.parquet", references, **header)
+    clips = (_clip(p, deal) for p in posed)
+    tables.CLIPS.write_in_order(root / "clips.parquet", clips, **header)
+    candidates = (row for p in posed for row in _candidates(references, p.clip_id))
+    tables.REFERENCES.write_in_order(root / "references.parquet", candidates, **header)
     tables.REJECTS.write(root / "rejects.parquet", summary.rejects, **header)
     tables.FAILURES.write(root / "failures.parquet", summary.failures, **header)
     tables.SAMPLES.write(
         root / "samples.parquet", drawn.samples, **header, without_sample=drawn.skipped
     )
     write_inventory(root)
-    summary.kept, summary.samples = len(clips), len(drawn.samples)
+    summary.kept, summary.samples = len(posed), len(drawn.samples)
     skipped = Counter(f"clips without: {why}" for why in drawn.skipped.values())
     summary.notes |= {"samples": dict(sorted(skipped.items()))} if skipped else {}
-    summary.splits = dict(sorted(Counter(clip.split for clip in clips).items()))
+    summary.splits = dict(sorted(Counter(split for _, split in deal.values()).items()))
+
+
+def _candidates(
+    references: Mapping[str, dict[str, Any]], clip_id: str
+) -> list[tables.ReferenceCandidate]:
+    rows = references[clip_id]["rows"] if clip_id in references else []
+    return [tables.ReferenceCandidate(**row) for row in rows]
+
+
+def _draw_samples(
+    posed: Sequence[Posed],
+    deal: Mapping[str, tuple[str, str]],
+    references: Mapping[str, dict[str, Any]],
+    config: CurateConfig,
+) -> Drawn:
+    """Samples of the evaluated splits, whose clips share no group with the others."""
+    evaluated = [p for p in posed if deal[p.clip_id][1] in config.samples.splits]
+    clips = [_clip(p, deal) for p in evaluated]
+    rows = (row for clip in clips for row in _candidates(references, clip.clip_id))
+    return make_samples(clips, rows, {p.clip_id: p.yaw_deg for p in evaluated}, config.samples)
 
 
 def _write_poses(
     root: Path, posed: Sequence[Posed], estimators: dict[str, Any], header: dict[str, Any]
 ) -> None:
-    posed = sorted(posed, key=lambda p: p.clip_id)
     made = {"estimators": estimators, "layout": "coco-wholebody-133"}
     rows = map(_keypoint_row, posed)
     write_parts(tables.KEYPOINTS, root / KEYPOINT_PARTS, rows, **header, **made)
-    tables.VIEWS.write(
-        root / VIEW_PART, map(_view_row, posed), **header, view_model=viewing.VIEW_MODEL
-    )
+    views = map(_view_row, posed)
+    made_by = {**header, "view_model": viewing.VIEW_MODEL}
+    tables.VIEWS.write_in_order(root / VIEW_PART, views, **made_by)
     write_parts(tables.MASKS, root / MASK_PARTS, _mask_rows(posed), **header)
 
 
@@ -122,30 +147,33 @@ def _mask_rows(posed: Sequence[Posed]) -> Iterator[tables.MaskRow]:
             yield tables.MaskRow(clip.clip_id, frames, height, width, bits)
 
 
-def _split(posed: Sequence[Posed], config: CurateConfig) -> list[tables.Clip]:
-    clips = [_clip(p) for p in posed]
-    ties = {
-        clip.clip_id: [
-            ("source", clip.source_sha256),
-            ("garment", clip.garment_group),
-            *([("product", clip.product_id)] if clip.product_id else []),
-        ]
-        for clip in clips
-    }
-    groups = split_groups(ties)
+def _dealt(posed: Sequence[Posed], config: CurateConfig) -> dict[str, tuple[str, str]]:
+    """Clip id => its split group and its split."""
+    groups = split_groups({p.clip_id: _ties(p) for p in posed})
     splits = assign(groups, config.splits)
+    return {clip_id: (group, splits[group]) for clip_id, group in groups.items()}
+
+
+def _ties(posed: Posed) -> list[tuple[str, str]]:
+    product = _product(posed)
     return [
-        replace(clip, split_group=groups[clip.clip_id], split=splits[groups[clip.clip_id]])
-        for clip in clips
+        ("source", posed.shot.source_sha256),
+        ("garment", posed.garment_group),
+        *([("product", product)] if product else []),
     ]
 
 
-def _clip(posed: Posed) -> tables.Clip:
+def _product(posed: Posed) -> str | None:
+    return posed.shot.source.product_id or posed.meta.get("product_id")
+
+
+def _clip(posed: Posed, deal: Mapping[str, tuple[str, str]]) -> tables.Clip:
     shot, meta = posed.shot, posed.meta
     source, span, info = shot.source, shot.span, shot.info
     numerator, denominator = map(int, info.time_base.split("/"))
     seconds = numerator / denominator
     views, fraction = coverage(posed.yaw_deg, info.fps)
+    split_group, split = deal[span.clip_id]
     licence = source.licence if source.licence != UNKNOWN_LICENCE else meta.get("licence")
     return tables.Clip(
         clip_id=span.clip_id,
@@ -154,7 +182,7 @@ def _clip(posed: Posed) -> tables.Clip:
         source_url=source.url or meta.get("source_url"),
         licence=licence or UNKNOWN_LICENCE,
         terms=source.terms or meta.get("terms"),
-        product_id=source.product_id or meta.get("product_id"),
+        product_id=_product(posed),
         path=posed.clip["path"],
         sha256=posed.clip["sha256"],
         start_pts=span.start_pts,
@@ -168,8 +196,8 @@ def _clip(posed: Posed) -> tables.Clip:
         height=posed.clip["height"],
         person_box_xyxy_px=posed.box,
         garment_group=posed.garment_group,
-        split_group="",
-        split="",
+        split_group=split_group,
+        split=split,
         views=views,
         view_fraction=fraction,
         measurements=span.measurements | turning(posed.yaw_deg, info.fps),

@@ -43,10 +43,10 @@ from mrfashion.sources.source import Source
 from mrfashion.sources.turntable.clips import TurntableConfig
 from mrfashion.sources.web.settings import WebConfig
 from mrfashion.splits import SplitConfig
-from mrfashion.stages import Item, Stage
+from mrfashion.stages import Item, Stage, Values
 from mrfashion.steps import encode_clips, find_references, hash_source, survey_source
 from mrfashion.survey import Span, shot_of
-from mrfashion.tables import Failure, ReferenceCandidate, Reject
+from mrfashion.tables import Failure, Reject
 from mrfashion.viewing import Posed, posed_clip, view_clip
 
 logger = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ class _Run:
         work: Callable[[Any], Any],
         items: Sequence[Item[Any]],
         executor: Executor | None = None,
-    ) -> dict[str, Any]:
+    ) -> Values:
         stage = Stage(self.root, name, version, settings, work)
         outcome = stage.run(items, executor=executor or self.executor, **self.options)
         self.summary.failures += outcome.failures
@@ -305,7 +305,7 @@ class _Run:
                 kept.append(posed_clip(shot, clips[clip_id], origin, path, sha256, answer))
         return kept
 
-    def _references(self, posed: Sequence[Posed]) -> list[ReferenceCandidate]:
+    def _references(self, posed: Sequence[Posed]) -> Values:
         """Candidates depend on the clip's pixels, its poses (in its pose file) and its yaw."""
         items = []
         for clip in posed:
@@ -313,8 +313,7 @@ class _Run:
             items.append(Item(clip.clip_id, clip.shot.source.source_id, inputs, clip))
         settings = to_dict(self.config.references)
         work = partial(find_references, root=self.root, config=self.config.references)
-        values = self._run("references", 2, settings, work, items)
-        return [ReferenceCandidate(**row) for value in values.values() for row in value["rows"]]
+        return self._run("references", 2, settings, work, items)
 
     def _reject(
         self,

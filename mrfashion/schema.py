@@ -13,6 +13,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -33,6 +34,7 @@ ARROW = {
     bytes: pa.large_binary(),
 }
 METADATA_KEY = b"mrfashion"
+ROWS_A_GROUP = 1024  # of a table of small rows: what is in memory while it is written in order
 # A dictionary and statistics for a single row are longer than the row's small columns.
 SINGLE_ROWS: dict[str, Any] = {"use_dictionary": False, "write_statistics": False}
 
@@ -65,18 +67,25 @@ class Table(Generic[Row]):
         `metadata` (plain JSON values: input hash, config hash, ...) goes into the file's header.
         Tables of big rows take them one at a time and need them in order (ValueError).
         """
+        in_order = self.in_order(rows) if self.streamed else iter(sorted(rows, key=self.place))
+        self._write(path, in_order, metadata)
+
+    def write_in_order(self, path: Path, rows: Iterable[Row], **metadata: object) -> None:
+        """As `write`, of rows that come in order (ValueError), few of them in memory at a time."""
+        self._write(path, self.in_order(rows), metadata)
+
+    def _write(self, path: Path, rows: Iterator[Row], metadata: dict[str, object]) -> None:
         header = {"table": self.name, "schema_version": self.version, **metadata}
         schema = self.arrow_schema().with_metadata(
             {METADATA_KEY: json.dumps(header, sort_keys=True).encode()}
         )
-        batches = self._batches(rows)
         options = SINGLE_ROWS if self.streamed else {}
+        names = [field.name for field in _fields(self.row)]
         with (
             atomic_path(path) as temporary,
             pq.ParquetWriter(temporary, schema, compression="zstd", **options) as writer,
         ):
-            for batch in batches:
-                names = [field.name for field in _fields(self.row)]
+            for batch in self._batches(rows):
                 columns = {name: [_plain(getattr(row, name)) for row in batch] for name in names}
                 writer.write_table(pa.table(columns, schema=schema))
 
@@ -84,10 +93,15 @@ class Table(Generic[Row]):
         """What the rows are sorted by."""
         return tuple(getattr(row, name) for name in self.sort)
 
-    def _batches(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
-        if self.streamed:
-            return ([row] for row in self.in_order(rows))
-        return iter([sorted(rows, key=self.place)])
+    def _batches(self, rows: Iterator[Row]) -> Iterator[list[Row]]:
+        """The rows of each row group."""
+        size = 1 if self.streamed else ROWS_A_GROUP
+        batch = list(islice(rows, size))
+        if not batch and not self.streamed:
+            yield batch
+        while batch:
+            yield batch
+            batch = list(islice(rows, size))
 
     def in_order(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The same rows; ValueError at one that is not after the one before it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -28,11 +28,35 @@ class Item(Generic[T]):
     payload: T
 
 
+class Values(Mapping[str, Value]):
+    """Values by item id, read from the journal when asked for: there may be many, and large."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._keys: dict[str, str] = {}
+
+    def add(self, item_id: str, key: str) -> None:
+        """Note where an item's value is."""
+        self._keys[item_id] = key
+
+    def __getitem__(self, item_id: str) -> Value:
+        row = self._journal.last(self._keys[item_id])
+        assert row is not None
+        value: Value = row["value"]
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
 @dataclass
 class Outcome:
     """What a stage did: values of the items that are done, and why the others are not."""
 
-    values: dict[str, Value] = field(default_factory=dict)
+    values: Values
     failures: list[Failure] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)  # how many were new, reused, ..., and why
 
@@ -62,7 +86,7 @@ class Stage(Generic[T]):
     ) -> Outcome:
         """Work on what is not done; one item's error is recorded and the rest goes on."""
         journal = Journal(self.root / "stages" / f"{self.name}.jsonl")
-        outcome = Outcome()
+        outcome = Outcome(Values(journal))
         todo = []
         for item in items:
             row, why = self._decide(journal, item, force)
@@ -129,7 +153,7 @@ class Stage(Generic[T]):
 
     def _collect(self, outcome: Outcome, item: Item[T], row: dict[str, Any]) -> None:
         if row["status"] == "ok":
-            outcome.values[item.item_id] = row["value"]
+            outcome.values.add(item.item_id, row["key"])
             return
         outcome.failures.append(
             Failure(
