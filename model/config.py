@@ -151,7 +151,7 @@ class NetworkConfig:
     @property
     def reads_pose_maps(self) -> bool:
         """Whether anything reads pose features beside the denoiser's input."""
-        return self.compares_poses or self.alignment != "none" or self.flow != "off"
+        return self.compares_poses or self.alignment != "none"
 
     @property
     def size_multiple(self) -> int:

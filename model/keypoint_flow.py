@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from einops import rearrange, repeat
@@ -16,11 +17,19 @@ from torch.nn import functional as F
 
 from model.backbone import zero
 from model.config import NetworkConfig
-from model.pose_encoder import PoseFeatures
+from model.pose_encoder import conv_block
 
 NEIGHBOURS = (-1, 1)
 SUPERVISED = 23  # body and feet of the 133: hands and face would outvote them
 VISIBLE = 0.3  # least score; Our choice: what the skeleton drawings take for seen
+SHARE = 0.1  # Our choice: errors below this many pixels count squared, above in proportion
+# Our choice: what lies between joints moves as they do. Numbers of joints, COCO-WholeBody.
+TORSO = (5, 6, 11, 12)  # shoulders, hips
+NECK = (5, 6, 0, 0)  # from between the shoulders to the nose
+LIMBS = (
+    (5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 14), (14, 16), (15, 17), (16, 20),
+)  # fmt: skip
+BETWEEN = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,29 +42,68 @@ class FlowTargets:
 
 
 class KeypointFlow(nn.Module):
-    """Offsets at every attention level from the poses of two frames; they start at zero."""
+    """Offsets at every attention level from the drawings of two frames; they start at zero.
+
+    Each drawing is read once; then pairs are compared, from the coarsest grid to the finest. Our
+    choice: not on the maps that references are compared by, which know where a body faces, and
+    which stage 2 freezes.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        d = config.pose.features
-        self.heads = nn.ModuleDict({str(i): _head(d) for i in config.unet.attention_levels})
+        d, factor = config.pose.features, config.codec.factor
+        self.levels = config.unet.attention_levels
+        self.stem = nn.Sequential(nn.PixelUnshuffle(factor), conv_block(3 * factor**2, d, stride=1))
+        # One more than there are levels: the last is to find what moves far.
+        self.down = nn.ModuleList(conv_block(d, d, stride=2) for _ in config.unet.channels)
+        last = len(self.down)
+        self.compared = nn.ModuleDict(
+            {str(i): PairBlock(d) for i in range(last, self.levels[0] - 1, -1)}
+        )
+        heads = {str(level): zero(nn.Conv2d(d, 2, 3, padding=1)) for level in self.levels}
+        self.heads = nn.ModuleDict(heads)
 
-    def forward(self, pose: PoseFeatures) -> dict[int, Tensor]:
-        """By level: b f g 2 h_l w_l; beyond the first and last frame the offsets mean nothing."""
-        return {level: self._offsets(level, maps) for level, maps in pose.maps.items()}
+    def forward(self, drawings: Tensor) -> dict[int, Tensor]:
+        """Drawings b f 3 h w in [0, 1] => by level b f g 2 h_l w_l.
 
-    def _offsets(self, level: int, maps: Tensor) -> Tensor:
+        Beyond the first and last frame the offsets mean nothing.
+        """
+        b, f = drawings.shape[:2]
+        grids = [self.stem(rearrange(drawings, "b f c h w -> (b f) c h w"))]
+        for down in self.down:
+            grids.append(down(grids[-1]))
+        offsets: dict[int, Tensor] = {}
+        pairs = None
+        for name, block in self.compared.items():
+            pairs = block(rearrange(grids[int(name)], "(b f) d h w -> b f d h w", b=b), pairs)
+            if name in self.heads:
+                found = self.heads[name](pairs)
+                split = rearrange(found, "(b f g) xy h w -> b f g xy h w", b=b, f=f)
+                offsets[int(name)] = split
+        return {level: offsets[level] for level in self.levels}
+
+
+class PairBlock(nn.Module):
+    """Features of each frame and one neighbour together, told of the coarser grid's."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.here = nn.Conv2d(features, features, 3, padding=1)
+        self.there = nn.Conv2d(features, features, 3, padding=1, bias=False)
+        self.mix = conv_block(features, features, stride=1)
+
+    def forward(self, maps: Tensor, coarser: Tensor | None) -> Tensor:
+        """Maps b f d h w, and (b f g) d h/2 w/2 => (b f g) d h w."""
         index, _ = neighbours(maps.shape[1], maps.device)
-        here = repeat(maps, "b f d h w -> b f g d h w", g=len(NEIGHBOURS))
-        pairs = rearrange(torch.cat([here, maps[:, index]], dim=3), "b f g d h w -> (b f g) d h w")
-        b, f = maps.shape[:2]
-        offsets: Tensor = self.heads[str(level)](pairs)
-        return rearrange(offsets, "(b f g) xy h w -> b f g xy h w", b=b, f=f)
-
-
-def _head(features: int) -> nn.Sequential:
-    first, last = (nn.Conv2d(n * features, out, 3, padding=1) for n, out in ((2, features), (1, 2)))
-    return nn.Sequential(first, nn.SiLU(), zero(last))
+        flat = rearrange(maps, "b f d h w -> (b f) d h w")
+        # Convolved frame by frame: of both neighbours at once it would be twice the work.
+        here, there = (conv(flat).view_as(maps) for conv in (self.here, self.there))
+        pairs = rearrange(here[:, :, None] + there[:, index], "b f g d h w -> (b f g) d h w")
+        if coarser is not None:
+            size = (maps.shape[-2], maps.shape[-1])
+            pairs = pairs + F.interpolate(coarser, size, mode="bilinear")
+        mixed: Tensor = self.mix(F.silu(pairs))
+        return mixed
 
 
 def neighbours(frames: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -102,19 +150,42 @@ def flow_targets(
     return FlowTargets(points, motion, both)
 
 
+def with_places_between(targets: FlowTargets) -> FlowTargets:
+    """The same, k growing by places on limbs and torso, seen where their joints are."""
+    joints, shares = _places(targets.points.device)
+    points, motion = (
+        (of_joints[..., joints, :] * shares[..., None]).sum(dim=-2)
+        for of_joints in (targets.points, targets.motion)
+    )
+    return FlowTargets(points, motion, (targets.seen[..., joints] | (shares == 0)).all(dim=-1))
+
+
+@lru_cache(maxsize=8)  # made before a pass is recorded, which could not wait for it
+def _places(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Every place between four joints, n 4, of which some may be the same; and their shares."""
+    quads = [((joint,) * 4, 0.5, 0.0) for joint in range(SUPERVISED)]
+    quads += [((a, a, b, b), 0.5, v) for a, b in LIMBS for v in BETWEEN]
+    quads += [(NECK, 0.5, v) for v in BETWEEN]
+    quads += [(TORSO, u, v) for u in (0.0, *BETWEEN, 1.0) for v in (0.0, *BETWEEN, 1.0)]
+    joints = [joints for joints, _, _ in quads]
+    shares = [((1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v) for _, u, v in quads]
+    return torch.tensor(joints, device=device), torch.tensor(shares, device=device)
+
+
 def flow_loss(
     offsets: Mapping[int, Tensor], keypoints: Tensor, frame_size: tuple[int, int]
 ) -> Tensor:
-    """SmoothL1 of the offsets at keypoints seen in both frames: mean over them, then the levels."""
+    """SmoothL1 of the offsets at places seen in both frames: mean over them, then the levels."""
     losses = [_level_loss(maps, keypoints, frame_size) for maps in offsets.values()]
     return torch.stack(losses).mean()
 
 
 def _level_loss(maps: Tensor, keypoints: Tensor, frame_size: tuple[int, int]) -> Tensor:
     b, f = maps.shape[:2]
-    targets = flow_targets(keypoints, frame_size, (maps.shape[-2], maps.shape[-1]))
-    at = repeat(targets.points, "b f k xy -> (b f g) k xy", g=len(NEIGHBOURS))
+    grid = (maps.shape[-2], maps.shape[-1])
+    targets = with_places_between(flow_targets(keypoints, frame_size, grid))
+    at = repeat(targets.points, "b f n xy -> (b f g) n xy", g=len(NEIGHBOURS))
     found = sample(rearrange(maps, "b f g xy h w -> (b f g) xy h w"), at)
-    found = rearrange(found, "(b f g) xy k -> b f g k xy", b=b, f=f)
-    error = F.smooth_l1_loss(found.float(), targets.motion.float(), reduction="none").sum(dim=-1)
-    return (error * targets.seen).sum() / targets.seen.sum().clamp(min=1)
+    found = rearrange(found, "(b f g) xy n -> b f g n xy", b=b, f=f).float()
+    error = F.smooth_l1_loss(found, targets.motion.float(), reduction="none", beta=SHARE)
+    return (error.sum(dim=-1) * targets.seen).sum() / targets.seen.sum().clamp(min=1)

@@ -68,7 +68,7 @@ def _offsets(network: ProFashion, films: list[Footage], size: tuple[int, int]) -
     assert network.keypoint_flow is not None
     keypoints = torch.stack([film.keypoints for film in films])
     drawings = draw_poses(keypoints, size, size, network.config.pose)
-    offsets: dict[int, Tensor] = network.keypoint_flow(network.pose_encoder(drawings))
+    offsets: dict[int, Tensor] = network.keypoint_flow(drawings)
     return {level: maps[:, :, AHEAD] for level, maps in offsets.items()}
 
 

@@ -84,9 +84,9 @@ class PosePyramid(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         d, self.levels = config.pose.features, config.unet.attention_levels
-        self.stem = _block(config.pose.channels[-1], d, stride=1)
+        self.stem = conv_block(config.pose.channels[-1], d, stride=1)
         # One more than there are levels: the last is for pooling alone.
-        self.down = nn.ModuleList(_block(d, d, stride=2) for _ in config.unet.channels)
+        self.down = nn.ModuleList(conv_block(d, d, stride=2) for _ in config.unet.channels)
         self.pool = nn.Sequential(nn.Linear(d, d), nn.SiLU(), nn.Linear(d, d), nn.LayerNorm(d))
         self.tell = nn.ModuleDict({str(level): nn.Linear(d, d) for level in self.levels})
         self.norm = nn.ModuleDict({str(level): nn.LayerNorm(d) for level in self.levels})
@@ -105,7 +105,8 @@ class PosePyramid(nn.Module):
         return normed.movedim(-1, 1)
 
 
-def _block(channels: int, features: int, stride: int) -> nn.Sequential:
+def conv_block(channels: int, features: int, stride: int) -> nn.Sequential:
+    """Convolution, group norm, SiLU."""
     return nn.Sequential(
         nn.Conv2d(channels, features, 3, stride=stride, padding=1),
         nn.GroupNorm(8, features),

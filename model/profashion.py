@@ -87,7 +87,7 @@ class ProFashion(nn.Module):
             return Conditioning(pose.latent, prototypes, {}).apart()
         offsets: dict[int, Tensor] = {}
         if self.keypoint_flow is not None and drawings.shape[1] > 1:  # a lone frame does not move
-            offsets = self.keypoint_flow(pose)
+            offsets = self.keypoint_flow(drawings)
         return Conditioning(pose.latent, prototypes, offsets)
 
     def denoise(self, latents: Tensor, timestep: Tensor | int, told: Conditioning) -> Tensor:
@@ -106,8 +106,6 @@ class ProFashion(nn.Module):
             return "frozen" if self.config.image_encoder.kind == "clip" else "image_encoder"
         if name.startswith(("keypoint_flow.", "instantiator.flow_attention.")):
             return "flow"
-        if name.startswith("pose_encoder.pyramid.") and not self._pyramid_learns_alone():
-            return "flow"
         if name.startswith("instantiator."):
             return "motion" if ".motion_modules." in name else "denoiser"
         return name.split(".")[0]
@@ -116,7 +114,3 @@ class ProFashion(nn.Module):
         """Names of the parameters that a stage moves, `also` those of more parts."""
         parts = {*STAGES[stage], *also}
         return [name for name, _ in self.named_parameters() if self.part_of(name) in parts]
-
-    def _pyramid_learns_alone(self) -> bool:
-        """Whether single frames teach the pose pyramid, or only the flow does."""
-        return self.config.compares_poses or self.config.alignment != "none"

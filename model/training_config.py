@@ -41,6 +41,7 @@ class Stage:
     max_grad_norm: float = 1.0
     also: tuple[str, ...] = ()  # parts that move beside the stage's own, see profashion.STAGES
     also_rate: float = 0.1  # their share of the learning rate
+    offset_rate: float = 1.0  # times the learning rate: of what tells the flow's offsets
     null: float = 0.1  # share of samples without references, for guidance (Moore: of batches)
     flow_weight: float = 0.1  # lambda of the flow's loss
     shared_noise: float = 0.0  # share of the noise's variance that a clip's frames have in common
@@ -53,7 +54,7 @@ class Stage:
         for name in ("null", "also_rate", "shared_noise", "ema"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ValueError(f"{name} is {value}; allowed: 0 to 1")
-        for name in ("learning_rate", "max_grad_norm"):
+        for name in ("learning_rate", "offset_rate", "max_grad_norm"):
             if not (math.isfinite(value := getattr(self, name)) and value > 0):
                 raise ValueError(f"{name} is {value}; allowed: more than 0")
         for name in ("weight_decay", "flow_weight"):

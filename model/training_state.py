@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,15 +45,13 @@ class Learner:
         parameters = dict(network.named_parameters())
         own = set(network.trainable(stage.number))
         self.stage, self.network = stage, network
-        self.names = sorted(network.trainable(stage.number, stage.also), key=lambda n: n not in own)
+        names = network.trainable(stage.number, stage.also)
+        shares = {name: _share(stage, name) if name in own else stage.also_rate for name in names}
+        self.names = sorted(names, key=lambda name: shares[name])
         self.parameters = [parameters[name] for name in self.names]
         groups = [
-            {"params": [parameters[name] for name in names], "share": share}
-            for share, names in (
-                (1.0, [name for name in self.names if name in own]),
-                (stage.also_rate, [name for name in self.names if name not in own]),
-            )
-            if names
+            {"params": [parameters[name] for name in some], "share": share}
+            for share, some in itertools.groupby(self.names, key=lambda name: shares[name])
         ]
         self.optimiser = torch.optim.AdamW(groups, weight_decay=stage.weight_decay, fused=True)
         # It decays less in the first steps, so that early samples are not those of the start.
@@ -106,6 +105,11 @@ class Learner:
         }
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": states, "param_groups": groups})
+
+
+def _share(stage: Stage, name: str) -> float:
+    """Of the learning rate, that of a parameter of the stage's own."""
+    return stage.offset_rate if name.startswith("keypoint_flow.") else 1.0
 
 
 def save(folder: Path, network: ProFashion, at: Position, learner: Learner | None) -> Path:
