@@ -17,7 +17,8 @@ from mrfashion.artefacts import canonical_json, inside, sha256_file
 from mrfashion.errors import ItemError
 from mrfashion.generation import Frames
 from mrfashion.letterbox import Size, letterbox
-from mrfashion.media import MAX_PIXELS, decode, probe
+from mrfashion.limits import LIMITS
+from mrfashion.media import decode, probe
 
 Fit = Literal["none", "letterbox"]
 LOSSLESS = ("ffv1", "png", "apng", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "qtrle", "magicyuv")
@@ -136,8 +137,10 @@ def _picture(path: Path) -> NDArray[np.uint8]:
 
     try:
         with Image.open(path, formats=["PNG"]) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise _Wrong("unreadable", f"{path.name} of {picture.size}", f"{MAX_PIXELS} pixels")
+            if picture.width * picture.height > LIMITS.pixels:
+                raise _Wrong(
+                    "unreadable", f"{path.name} of {picture.size}", f"{LIMITS.pixels} pixels"
+                )
             if picture.mode not in ("RGB", "L", "P", "RGBA"):
                 raise _Wrong("unreadable", f"{path.name} in {picture.mode}", "8 bits, RGB")
             if (

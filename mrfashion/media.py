@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from mrfashion.artefacts import atomic_path
 from mrfashion.errors import ItemError, MissingRequirement
 from mrfashion.generation import Frames
+from mrfashion.limits import LIMITS, SourceLimits, check_header, limited
+from mrfashion.timing import to_the_end
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
 # Formats whose first three planes are 8-bit luma and chroma; others are converted first.
 PLANAR = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
-MAX_PIXELS = 8192 * 8192  # a hostile header asks for more
 MAX_FPS = 1000
+# Containers that hold all they show: a playlist would make us read what nobody named.
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
+HDR = {16: "PQ", 18: "HLG"}  # transfer functions of ITU-T H.273 whose values are no BT.709's
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,9 @@ def _info(container: InputContainer, first: Any) -> VideoInfo:
     if first is None:
         raise ItemError("decode.no_frames", "the video stream holds no frame")
     stream = container.streams.video[0]
+    if transfer := HDR.get(stream.codec_context.color_trc):
+        text = f"its colours are HDR ({transfer}); map its tones to BT.709 first"
+        raise ItemError("probe.hdr", text)
     rate = stream.average_rate or stream.base_rate or stream.guessed_rate
     if not rate or not 0 < rate <= MAX_FPS:
         raise ItemError("probe.no_rate", f"frame rate {rate}; allowed: above 0 to {MAX_FPS}")
@@ -88,13 +95,18 @@ def _info(container: InputContainer, first: Any) -> VideoInfo:
 
 
 @contextmanager
-def open_planes(path: Path) -> Iterator[tuple[VideoInfo, Iterator[Planes]]]:
-    """What a video is, and its frames without the cost of RGB; raises as `probe` and `decode`."""
-    with _open(path) as container:
-        frames = _decoded(container, path)
+def open_planes(
+    path: Path, limits: SourceLimits = LIMITS
+) -> Iterator[tuple[VideoInfo, Iterator[Planes]]]:
+    """What a video is, and its frames without the cost of RGB; raises as `probe` and `decode`.
+
+    Its frames end with ItemError decode.truncated where they do so long before the header says.
+    """
+    with _open(path, limits) as container:
+        frames = _decoded(container, path, limits)
         first = next(frames, None)
         info = _info(container, first)
-        yield info, map(_planes, chain([first], frames))
+        yield info, map(_planes, to_the_end(container, chain([first], frames), info.fps))
 
 
 def decode(path: Path) -> Iterator[Frame]:
@@ -222,31 +234,34 @@ def _stream(
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[InputContainer]:
+def _open(path: Path, limits: SourceLimits = LIMITS) -> Iterator[InputContainer]:
     av = _av()
     if not path.is_file():
         raise ItemError("probe.missing", f"{path.name} does not exist")
+    # Neither the network nor another file; and a decoder asks before it allocates.
+    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    most = {"max_pixels": str(limits.pixels)}
     try:
-        # A playlist dressed up as a video must not reach the network.
-        only_files = {"protocol_whitelist": "file"}
-        container = av.open(str(path), "r", options=only_files, metadata_errors="replace")
+        container = av.open(str(path), "r", options=options | most, metadata_errors="replace")
     except av.FFmpegError as error:
         raise ItemError("probe.corrupt", f"{path.name} is no video: {error.strerror}") from None
     with container:
         if not container.streams.video:
             raise ItemError("probe.no_video", f"{path.name} has no video stream")
-        context = container.streams.video[0].codec_context
-        if context.width * context.height > MAX_PIXELS:
-            size = f"{context.width}x{context.height}"
-            raise ItemError("probe.too_large", f"frames are {size}; allowed: {MAX_PIXELS} pixels")
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        if context is None:
+            raise ItemError("decode.codec_unsupported", f"{path.name} is in a codec unknown here")
+        check_header(context.width, context.height, stream.frames, limits)
+        context.options = most
         context.thread_count = 1  # many clips at once beat many threads on one
         yield container
 
 
-def _decoded(container: InputContainer, path: Path) -> Iterator[Any]:
+def _decoded(container: InputContainer, path: Path, limits: SourceLimits = LIMITS) -> Iterator[Any]:
     av = _av()
     try:
-        yield from container.decode(video=0)
+        yield from limited(container.decode(video=0), limits)
     except av.FFmpegError as error:
         raise ItemError("decode.truncated", f"{path.name}: {error.strerror}") from None
 

@@ -44,7 +44,13 @@ from mrfashion.sources.turntable.clips import TurntableConfig
 from mrfashion.sources.web.settings import WebConfig
 from mrfashion.splits import SplitConfig
 from mrfashion.stages import Item, Stage, Values
-from mrfashion.steps import encode_clips, find_references, hash_source, survey_source
+from mrfashion.steps import (
+    encode_clips,
+    file_looks,
+    find_references,
+    hash_source,
+    survey_source,
+)
 from mrfashion.survey import Span, shot_of
 from mrfashion.tables import Failure, Reject
 from mrfashion.viewing import Posed, posed_clip, view_clip
@@ -186,14 +192,16 @@ class _Run:
 
     def _hash(self, sources: Sequence[Source]) -> list[tuple[Source, str]]:
         """Content hash of every source; files are read again only when they look changed."""
-        items = []
+        items, most = [], self.config.limits.bytes
         for source in sources:
-            stat = source.path.stat()
-            looks = [stat.st_size, stat.st_mtime_ns]
-            items.append(Item(source.source_id, source.source_id, looks, source.path))
+            looks = file_looks(source.path)
+            if looks[0] > most:
+                self._reject(source.source_id, source, "sources", "too large", looks[0], most)
+            else:
+                items.append(Item(source.source_id, source.source_id, looks, source.path))
         if len({item.item_id for item in items}) < len(items):
             raise ConfigError("two sources hold videos of the same name; rename a folder")
-        hashes = self._run("hash", 1, None, hash_source, items)
+        hashes = self._run("hash", 1, None, partial(hash_source, most=most), items)
         first: dict[str, Source] = {}
         for source in sources:
             if source.source_id not in hashes:
@@ -212,8 +220,10 @@ class _Run:
 
     def _survey(self, hashed: Sequence[tuple[Source, str]]) -> list[KeptShot]:
         items = [Item(s.source_id, s.source_id, digest, (s.path, digest)) for s, digest in hashed]
-        work = partial(survey_source, detector=self.config.shots.chosen())
-        values = self._run("survey", 3, to_dict(self.config.shots), work, items)
+        work = partial(
+            survey_source, detector=self.config.shots.chosen(), limits=self.config.limits
+        )
+        values = self._run("survey", 4, to_dict(self.config.shots), work, items)
         return [
             KeptShot(source, digest, value["frames"], VideoInfo(**value["info"]), Span(**span))
             for source, digest in hashed

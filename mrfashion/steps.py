@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mrfashion.artefacts import sha256_file
+from mrfashion.artefacts import CHUNK, sha256_file
 from mrfashion.errors import ItemError
+from mrfashion.limits import SourceLimits
 from mrfashion.media import decode, read_frames, write_clip
 from mrfashion.references import ReferenceConfig, reference_candidates
 from mrfashion.shot import KeptShot
@@ -18,18 +20,37 @@ from mrfashion.survey import survey
 from mrfashion.viewing import Posed
 
 
-def hash_source(path: Path) -> dict[str, Any]:
-    """sha256 of a source's bytes."""
+def file_looks(path: Path) -> list[int]:
+    """Size and time of change, by which a file that changed is known; zeros where it is gone."""
     try:
-        return {"sha256": sha256_file(path)}
+        stat = path.stat()
+    except OSError:
+        return [0, 0]
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def hash_source(path: Path, most: int) -> dict[str, Any]:
+    """sha256 of a source's bytes, `most` of them: what is still being written may never end."""
+    digest, left = hashlib.sha256(), most
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+                left -= len(chunk)
+                if left < 0:
+                    text = f"it grew beyond {most} bytes ([limits] bytes)"
+                    raise ItemError("source.too_large", text, retryable=True)
     except OSError as error:
         raise ItemError("source.unreadable", error.strerror or "", retryable=True) from None
+    return {"sha256": digest.hexdigest()}
 
 
-def survey_source(job: tuple[Path, str], detector: ShotDetector) -> dict[str, Any]:
+def survey_source(
+    job: tuple[Path, str], detector: ShotDetector, limits: SourceLimits
+) -> dict[str, Any]:
     """(video, its sha256) => its shots, measured."""
     path, digest = job
-    return survey(path, digest, detector)
+    return survey(path, digest, detector, limits)
 
 
 def encode_clips(shots: Sequence[KeptShot], root: Path, crf: int) -> dict[str, Any]:

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrfashion.filters.verdict import Shot
+from mrfashion.limits import LIMITS, SourceLimits
 from mrfashion.measures import MEASURES
 from mrfashion.measures.measure import Measure
 from mrfashion.media import Planes, VideoInfo, open_planes
 from mrfashion.shots.runs import ShotDetector
 from mrfashion.small_pictures import small_picture
+from mrfashion.timing import require_even
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,15 @@ def clip_id(source_sha256: str, start_pts: int, end_pts: int, time_base: str) ->
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-def survey(path: Path, source_sha256: str, detector: ShotDetector) -> dict[str, Any]:
+def survey(
+    path: Path, source_sha256: str, detector: ShotDetector, limits: SourceLimits = LIMITS
+) -> dict[str, Any]:
     """Probe, cut and measure a video => JSON of `info`, `frames` and `spans`."""
     pts: list[int] = []
-    with open_planes(path) as (info, frames):
+    with open_planes(path, limits) as (info, frames):
         measures = [measure(info.fps) for measure in MEASURES]
         runs = detector.shots(_watched(frames, pts, measures), info.fps)
+    require_even(pts, info.time_base, info.fps)
     spans = []
     for run in runs:
         name = clip_id(source_sha256, pts[run.first], pts[run.last], info.time_base)

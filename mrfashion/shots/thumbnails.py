@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mrfashion.small_pictures import small_size
+
 SIDE_PX = 64
 # Gradients of neighbouring frames correlate 0.93 and more through the sun flare of real footage,
 # and at most 0.61 across its true cuts, one of them between two cameras in one room.
@@ -19,9 +21,9 @@ LEAST_LEFT = 0.65
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """h w 3, RGB => luma of at most 64 x 64 px."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    scale = SIDE_PX / max(luma.shape)
-    if scale < 1:
-        luma = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height, width = small_size(*luma.shape, SIDE_PX)
+    if (height, width) != luma.shape:
+        luma = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(luma, np.uint8)
 
 
