@@ -21,6 +21,7 @@ from model.checkpoint import load_network
 from model.keypoint_flow import NEIGHBOURS, flow_targets
 from model.pose_encoder import draw_poses
 from model.profashion import ProFashion
+from model.training_data import TurntableData
 from mrfashion.sources.turntable.clips import TurntableConfig, clip_plan, stage_clip
 from mrfashion.sources.turntable.renderer import Footage, render_batch
 
@@ -133,13 +134,19 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=16)
     parser.add_argument("--height", type=int, default=128)
     parser.add_argument("--width", type=int, default=96)
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=TurntableData().clip_frames,
+        help="of a clip, as in training: who turns does so once in any clip, faster in a short one",
+    )
     parser.add_argument("--seed", type=int, default=990_001, help="of groups no training draws")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, help="JSON of every row")
     chosen = parser.parse_args()
     config = TurntableConfig(
         groups=chosen.groups,
-        frames=16,
+        frames=chosen.frames,
         height=chosen.height,
         width=chosen.width,
         seed=chosen.seed,
