@@ -201,4 +201,5 @@ def _clip(posed: Posed, deal: Mapping[str, tuple[str, str]]) -> tables.Clip:
         views=views,
         view_fraction=fraction,
         measurements=span.measurements | turning(posed.yaw_deg, info.fps),
+        still=source.stills is not None,
     )

@@ -83,11 +83,12 @@ class ClipDataset(TorchDataset[Item]):
             )
         self.dataset, self.frames, self.stride = dataset, frames, stride if consecutive else 1
         self.references, self.size, self.consecutive = references, size, consecutive
-        self.clips = [clip for clip in dataset.clips.values() if clip.split == split]
+        of_split = [clip for clip in dataset.clips.values() if clip.split == split]
+        self.clips = [clip for clip in of_split if not clip.still]
         if not self.clips:
             splits = sorted({clip.split for clip in dataset.clips.values()})
             raise InputRefused(f"split {split!r} has no clip; splits with clips: {splits}")
-        self._pools = _pools(dataset, self.clips)
+        self._pools = _pools(dataset, of_split)
         self._starts = [self._valid_starts(clip) for clip in self.clips]
 
     def __len__(self) -> int:

@@ -219,7 +219,12 @@ class _Run:
         return [(source, digest) for digest, source in first.items()]
 
     def _survey(self, hashed: Sequence[tuple[Source, str]]) -> list[KeptShot]:
-        items = [Item(s.source_id, s.source_id, digest, (s.path, digest)) for s, digest in hashed]
+        items = []
+        for source, digest in hashed:
+            stills = source.stills is not None
+            inputs = [digest, "stills"] if stills else digest
+            job = (source.path, digest, stills)
+            items.append(Item(source.source_id, source.source_id, inputs, job))
         work = partial(
             survey_source, detector=self.config.shots.chosen(), limits=self.config.limits
         )
@@ -236,7 +241,9 @@ class _Run:
         kept = []
         for shot in shots:
             measured = shot_of(shot.info, shot.span)
-            if dropped := first_dropping(CLIP_FILTERS, self.config.filters, measured):
+            if shot.source.stills is not None:
+                kept.append(shot)  # the rules of footage are not for pictures
+            elif dropped := first_dropping(CLIP_FILTERS, self.config.filters, measured):
                 name, verdict = dropped
                 why = (verdict.reason, verdict.measured, verdict.threshold)
                 self._reject(shot.span.clip_id, shot.source, f"filter.{name}", *why)
@@ -298,7 +305,7 @@ class _Run:
         """The clips with a person to keep, and which way it faces."""
         items = []
         for shot, _, file in posed:
-            inputs = [file["sha256"], shot.info.fps, shot.size]
+            inputs = [file["sha256"], shot.info.fps, shot.size, *(shot.source.stills or ())]
             job = (shot, self.root / file["path"])
             items.append(Item(shot.span.clip_id, shot.source.source_id, inputs, job))
         work = partial(view_clip, filters=self.config.filters)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from mrfashion.artefacts import sha256_file
 from mrfashion.errors import ConfigError, ItemError, MissingRequirement, UnknownNameError
 from mrfashion.media import decode
@@ -113,14 +115,15 @@ class Poser:
         return sidecar.cut(shot.span.first, shot.span.last + 1, *shot.size)
 
     def _estimate(self, shot: KeptShot) -> Sidecar:
-        track = self._estimator().track(
-            (frame.image for frame in decode(self.root / shot.path)), shot.info.fps
-        )
+        images = (frame.image for frame in decode(self.root / shot.path))
+        # Nobody walks from one picture into the next: each is looked at afresh.
+        parts = [images] if shot.source.stills is None else ([image] for image in images)
+        tracks = [self._estimator().track(part, shot.info.fps) for part in parts]
         return Sidecar(
-            track.keypoints,
-            boxes_xyxy_px=track.boxes_xyxy_px,
-            detector_scores=track.detector_scores,
-            people=track.people,
+            np.concatenate([track.keypoints for track in tracks]),
+            boxes_xyxy_px=np.concatenate([track.boxes_xyxy_px for track in tracks]),
+            detector_scores=np.concatenate([track.detector_scores for track in tracks]),
+            people=np.concatenate([track.people for track in tracks]),
         )
 
     def _estimator(self) -> Estimator:

@@ -86,7 +86,8 @@ def _draw(
 ) -> None:
     """Add the samples of a clip, or why it gives none."""
     others = [row for row in group if row.clip_id != clip.clip_id]
-    for starts in target_layouts(clip.frames, config.span, config.per_clip):
+    frames = 0 if clip.still else clip.frames
+    for starts in target_layouts(frames, config.span, config.per_clip):
         pool = others or _apart(group, clip, starts, config)
         if not pool:
             continue
@@ -96,7 +97,9 @@ def _draw(
             picked = _pick(pool, config.references, targets)
             drawn.samples.append(_sample(clip, start, picked, source, config))
         return
-    if clip.frames < config.span:
+    if clip.still:
+        drawn.skipped[clip.clip_id] = "pictures: lent, never asked for"
+    elif clip.frames < config.span:
         drawn.skipped[clip.clip_id] = f"shorter than {config.span} frames"
     elif not group:
         drawn.skipped[clip.clip_id] = "no reference in its garment group"

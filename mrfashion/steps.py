@@ -15,9 +15,11 @@ from mrfashion.limits import SourceLimits
 from mrfashion.media import decode, read_frames, write_clip
 from mrfashion.references import ReferenceConfig, reference_candidates
 from mrfashion.shot import KeptShot
-from mrfashion.shots.runs import ShotDetector
+from mrfashion.shots.runs import OneShot, ShotDetector
 from mrfashion.survey import survey
 from mrfashion.viewing import Posed
+
+STILLS_FPS = 1e-3  # pictures lie far apart in time: no pose moves, none is too near to another
 
 
 def file_looks(path: Path) -> list[int]:
@@ -46,11 +48,11 @@ def hash_source(path: Path, most: int) -> dict[str, Any]:
 
 
 def survey_source(
-    job: tuple[Path, str], detector: ShotDetector, limits: SourceLimits
+    job: tuple[Path, str, bool], detector: ShotDetector, limits: SourceLimits
 ) -> dict[str, Any]:
-    """(video, its sha256) => its shots, measured."""
-    path, digest = job
-    return survey(path, digest, detector, limits)
+    """(video, its sha256, whether it is one of pictures) => its shots, measured."""
+    path, digest, stills = job
+    return survey(path, digest, OneShot() if stills else detector, limits)
 
 
 def encode_clips(shots: Sequence[KeptShot], root: Path, crf: int) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def find_references(posed: Posed, root: Path, config: ReferenceConfig) -> dict[s
         read_frames(root / posed.clip["path"]),
         posed.sidecar().keypoints,
         posed.yaw_deg,
-        posed.shot.info.fps,
+        posed.shot.info.fps if posed.shot.source.stills is None else STILLS_FPS,
         config,
         cuts=(first > 0, last < posed.shot.source_frames - 1),
     )

@@ -38,6 +38,7 @@ class Clip:
     views: tuple[str, ...]  # views seen long enough to count
     view_fraction: dict[str, float]  # share of frames by view; "undetermined" where it abstained
     measurements: dict[str, float]  # what the filters measured
+    still: bool = False  # a frame is a picture of its own: lent as a reference, never a target
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,12 @@ def _references_from_1(row: Record) -> Record:
     return {**row, "rank": rank, "measured": None, "threshold": None, "beaten_by": None}
 
 
-CLIPS = Table("clips", 1, Clip, ("clip_id",))
+def _clips_from_1(row: Record) -> Record:
+    """Version 1 knew videos only."""
+    return {**row, "still": False}
+
+
+CLIPS = Table("clips", 2, Clip, ("clip_id",), migrations={1: _clips_from_1})
 REFERENCES = Table(
     "references",
     2,

@@ -16,6 +16,7 @@ from mrfashion.filters.person import PosedShot
 from mrfashion.filters.verdict import first_dropping
 from mrfashion.poses.sidecar import Sidecar, read_sidecar
 from mrfashion.shot import KeptShot
+from mrfashion.views import CANONICAL_DEG, view_of
 from mrfashion.yaw import yaw_from_keypoints
 
 VIEW_MODEL = 2  # version of the rule that turns keypoints into yaw
@@ -71,10 +72,13 @@ def view_clip(job: tuple[KeptShot, Path], filters: FilterConfig) -> dict[str, An
     sidecar = read_sidecar(path)
     height, width = shot.size
     seen = PosedShot(sidecar.keypoints, shot.info.fps, width, height, sidecar.people)
-    if dropped := first_dropping(POSE_FILTERS, filters, seen):
+    stills = shot.source.stills
+    if stills is None and (dropped := first_dropping(POSE_FILTERS, filters, seen)):
         name, verdict = dropped
         return {"dropped": [name, verdict.reason, *numbers([verdict.measured, verdict.threshold])]}
     yaw, confidence = _yaw(sidecar, shot.info.fps, shot.size)
+    if stills is not None:
+        yaw, confidence = _as_stated(yaw, confidence, stills)
     box = box_of(sidecar.keypoints.reshape(-1, 3))
     facts = {"yaw_deg": numbers(yaw), "confidence": numbers(confidence), "meta": sidecar.meta}
     return {"dropped": None, "box": [0.0 if value is None else value for value in box], **facts}
@@ -97,6 +101,16 @@ def _yaw(
         return yaw_from_keypoints(sidecar.keypoints, fps, size_hw)
     known = np.isfinite(sidecar.yaw_deg)
     return sidecar.yaw_deg.astype(np.float32), known.astype(np.float32)
+
+
+def _as_stated(
+    yaw_deg: NDArray[np.float32], confidence: NDArray[np.float32], stated: tuple[str | None, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The middle of the view that a picture is said to show, where its keypoints tell another."""
+    seen = [None if np.isnan(yaw) else view_of(float(yaw)) for yaw in yaw_deg]
+    other = np.array([view not in (None, saw) for view, saw in zip(stated, seen, strict=True)])
+    middle = np.array([CANONICAL_DEG.get(view or "", np.nan) for view in stated], np.float32)
+    return np.where(other, middle, yaw_deg), np.where(other, np.float32(1), confidence)
 
 
 def box_of(keypoints: NDArray[np.float32]) -> list[float | None]:

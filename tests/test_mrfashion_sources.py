@@ -8,6 +8,7 @@ import pytest
 from mrfashion.errors import InputRefused, ItemError, UnknownNameError, UnsafePath
 from mrfashion.manifest import Dataset
 from mrfashion.media import read_frames
+from mrfashion.pictures import write_png
 from mrfashion.pipeline import CurateConfig, curate
 from mrfashion.poses.sidecar import read_sidecar, sidecar_path
 from mrfashion.progress import silent
@@ -34,6 +35,11 @@ def argument_of(kind: str, videos: Path, url: str) -> Path:
     urls = [f"{url}/{path.name}" for path in sorted(videos.glob("*.mp4"))]
     if kind == "url_list":
         (videos / "list.csv").write_text("\n".join(["url", *urls]))
+        return videos / "list.csv"
+    if kind == "product_pages":
+        for name in ("a", "b"):
+            write_png(videos / f"{name}.png", np.full((40, 40, 3), ord(name), np.uint8))
+        (videos / "list.csv").write_text("product_id,picture\na,a.png\nb,b.png\n")
         return videos / "list.csv"
     if kind == "ubc_fashion":
         (videos / "fashion_train.txt").write_text("\n".join(urls))

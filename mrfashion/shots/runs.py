@@ -36,6 +36,15 @@ class ShotDetector(Protocol):
         ...
 
 
+class OneShot:
+    """For a video of pictures: no cut is a cut there."""
+
+    def shots(self, frames: Iterable[Image], fps: float) -> list[Run]:
+        """All frames as one shot."""
+        count = sum(1 for _ in frames)
+        return [Run(0, count - 1)] * (count > 0)
+
+
 def shots_between(frames: int, cuts: Iterable[int], transitions: Iterable[Run]) -> list[Run]:
     """What lies between cuts (first frames of a shot) and transitions (frames of no shot).
 

@@ -40,6 +40,12 @@ def _url_list(argument: str, config: CurateConfig) -> SourceReader:
     return UrlList(Path(argument), config.web)
 
 
+def _product_pages(argument: str, config: CurateConfig) -> SourceReader:
+    from mrfashion.sources.product_pages import ProductPages
+
+    return ProductPages(Path(argument), config.web)
+
+
 def _ubc_fashion(argument: str, config: CurateConfig) -> SourceReader:
     from mrfashion.sources.ubc_fashion import UbcFashion
 
@@ -49,6 +55,7 @@ def _ubc_fashion(argument: str, config: CurateConfig) -> SourceReader:
 SOURCES: dict[str, Callable[[str, CurateConfig], SourceReader]] = {
     "folder": _folder,
     "hub": _hub,
+    "product_pages": _product_pages,
     "turntable": _turntable,
     "url_list": _url_list,
     "ubc_fashion": _ubc_fashion,

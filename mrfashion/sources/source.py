@@ -16,7 +16,7 @@ UNKNOWN_LICENCE = "unknown"
 
 @dataclass(frozen=True)
 class Source:
-    """One video to curate."""
+    """One video to curate, or a video of pictures, one a frame, that are lent as references."""
 
     source_id: str  # unique in the dataset, without absolute paths
     path: Path
@@ -25,6 +25,7 @@ class Source:
     terms: str | None = None
     product_id: str | None = None
     garment_group: str | None = None  # None: the video is its own group
+    stills: tuple[str | None, ...] | None = None  # of pictures: the view each is said to show
 
 
 class SourceReader(Protocol):

@@ -63,7 +63,7 @@ def bad_row(name: str, row: BadRow) -> Reject:
 
 def wanted_video(config: WebConfig) -> Wanted:
     """The one video of a page, or at a media address, in the size asked for."""
-    return Wanted("video", config.short_side_px, _fetch, video_suffix)
+    return Wanted("video", config.short_side_px, config.most_bytes, _fetch, video_suffix)
 
 
 def _fetch(yt_dlp: YtDlp, url: str, path: Path, meter: Meter) -> Fetched:
@@ -81,5 +81,5 @@ def _source(source_id: str, cells: dict[str, str], download: Download) -> Source
         url=cells["url"],
         terms=terms,
         product_id=cells.get("product_id"),
-        garment_group=cells.get("garment_group"),
+        garment_group=cells.get("garment_group") or cells.get("product_id"),
     )

@@ -19,6 +19,7 @@ from mrfashion.errors import InputRefused, UnknownNameError
 MOST_BYTES = 256 << 20  # of a list: a million rows of addresses
 LONGEST_CELL = 4096  # characters
 LONGEST_ID = 200
+IDS = ("id", "product_id")  # they become parts of ids of the dataset
 
 
 @dataclass(frozen=True)
@@ -151,11 +152,11 @@ def _text(value: Any) -> str | None:
 def _wrong(name: str, cell: str | None) -> str:
     if cell is None:
         return "neither text nor a whole number"
-    if len(cell) > (longest := LONGEST_ID if name == "id" else LONGEST_CELL):
+    if len(cell) > (longest := LONGEST_ID if name in IDS else LONGEST_CELL):
         return f"{len(cell)} characters; allowed: {longest}"
     if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", cell):
         return "control characters, or no UTF-8"
-    if name == "id" and (cell.startswith("/") or {"..", "."} & set(re.split(r"[/\\]", cell))):
+    if name in IDS and (cell.startswith("/") or {"..", "."} & set(re.split(r"[/\\]", cell))):
         return f"{cell!r} is a path that leaves its folder"
     return ""
 

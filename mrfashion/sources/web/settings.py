@@ -15,6 +15,7 @@ class WebConfig:
 
     short_side_px: int = 1080  # the best video up to it, else the smallest above
     most_bytes: int = 2_000_000_000  # one video: an hour at 4 Mbit/s
+    most_picture_bytes: int = 50_000_000  # one picture: the largest PNG a camera's 24 Mpx fill
     most_s: float = 3600.0  # one video, all attempts together, the host's pauses apart
     attempts: int = 4  # in a row without a byte gained
     backoff_s: float = 2.0  # after a broken attempt; twice as long after each further one
@@ -29,7 +30,7 @@ class WebConfig:
     ask_again: bool = False  # for what a host refused for good in an earlier run
 
     def __post_init__(self) -> None:
-        counts = ("short_side_px", "most_bytes", "attempts", "strikes")
+        counts = ("short_side_px", "most_bytes", "most_picture_bytes", "attempts", "strikes")
         times = ("most_s", "socket_timeout_s")
         for name in (*counts, *times):
             if not getattr(self, name) > 0:
@@ -40,5 +41,5 @@ class WebConfig:
 
     def limits(self) -> dict[str, object]:
         """What a refusal depends on beside its address: another value, and it is asked again."""
-        deciding = ("most_bytes", "most_s", "cookies", "private_addresses")
+        deciding = ("most_bytes", "most_picture_bytes", "most_s", "cookies", "private_addresses")
         return {name: value for name, value in to_dict(self).items() if name in deciding}

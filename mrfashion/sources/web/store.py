@@ -33,6 +33,7 @@ class Wanted:
 
     name: str
     settings: Any  # plain JSON: what decides its bytes, beside the address
+    most_bytes: int
     fetch: Callable[[YtDlp, str, Path, Meter], Fetched]
     suffix: Callable[[Path], str]  # of a whole file; Refusal otherwise
 
@@ -88,7 +89,7 @@ class Downloads:
 
     def _fetched(self, url: str, host: str, key: str, wanted: Wanted) -> dict[str, Any]:
         """The journal's value of a finished file: attempt until it is whole, or patience ends."""
-        meter = Meter(self.config.most_bytes, self.config.most_s)
+        meter = Meter(wanted.most_bytes, self.config.most_s)
         broken, most = 0, -1
         while True:
             meter.deadline += self.hosts.wait(host)
