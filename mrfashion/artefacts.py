@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,13 +41,20 @@ def sha256_file(path: Path) -> str:
 
 def inside(root: Path, relative: str) -> Path:
     """Path of `relative` under `root`; UnsafePath if it is absolute or leaves the root."""
-    path = (root / relative).resolve()
-    if Path(relative).is_absolute() or not path.is_relative_to(root.resolve()):
+    if Path(relative).is_absolute() or not within(root, root / relative):
         raise UnsafePath(
             f"path {relative!r} leaves its folder; allowed: relative paths below it. "
             "The table that names it was edited or is not ours: do not use it"
         )
-    return path
+    return (root / relative).resolve()
+
+
+def within(root: Path, path: Path) -> bool:
+    """Whether `path` lies below `root` once all links are followed."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a name that cannot be one
+        return False
 
 
 @contextmanager
@@ -211,7 +219,7 @@ class Journal:
                 if place.path not in files:
                     files[place.path] = opened.enter_context(place.path.open("rb"))
                 files[place.path].seek(place.offset)
-                yield json.loads(files[place.path].readline())
+                yield json.loads(files[place.path].readline(), object_pairs_hook=_lean)
 
     def append(self, key: str, status: str, **fields: object) -> dict[str, Any]:
         """Add an attempt of `key`; it is on the disk when this returns."""
@@ -226,6 +234,11 @@ class Journal:
                 os.fsync(file.fileno())
             self._note(row, self.path, offset)
             return row
+
+
+def _lean(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a row; all rows share one copy of its names."""
+    return {sys.intern(name): value for name, value in pairs}
 
 
 def _journal_row(path: Path, number: int, line: bytes) -> dict[str, Any]:

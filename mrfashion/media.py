@@ -34,7 +34,7 @@ CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
 HDR = {16: "PQ", 18: "HLG"}  # transfer functions of ITU-T H.273 whose values are no BT.709's
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VideoInfo:
     """What a container says of its first video stream."""
 

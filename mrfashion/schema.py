@@ -34,7 +34,7 @@ ARROW = {
     bytes: pa.large_binary(),
 }
 METADATA_KEY = b"mrfashion"
-ROWS_A_GROUP = 1024  # of a table of small rows: what is in memory while it is written in order
+ROWS_A_GROUP = 512  # of a table of small rows: what is in memory while it is written in order
 # A dictionary and statistics for a single row are longer than the row's small columns.
 SINGLE_ROWS: dict[str, Any] = {"use_dictionary": False, "write_statistics": False}
 

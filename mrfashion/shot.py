@@ -9,7 +9,7 @@ from mrfashion.sources.source import Source
 from mrfashion.survey import Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KeptShot:
     """Where a shot lies in its source, and what is known of it."""
 

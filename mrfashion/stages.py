@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item(Generic[T]):
     """Something a stage works on; `inputs` (plain JSON) is what its result depends on."""
 

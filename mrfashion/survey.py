@@ -21,7 +21,7 @@ from mrfashion.small_pictures import small_picture
 from mrfashion.timing import require_even
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """One shot of a source: frames `first` to `last`, both included."""
 
