@@ -30,7 +30,10 @@ def mount(app: typer.Typer, lacks: Callable[[], dict[str, list[str]]]) -> None:
 def curate(
     sources: Annotated[
         list[str],
-        typer.Argument(help="Folders of videos, videos, or `turntable`.", metavar="SOURCE..."),
+        typer.Argument(
+            help="Folders of videos, videos, `turntable`, or KIND:WHAT (docs/sources.md).",
+            metavar="SOURCE...",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the dataset.")],
     config: Annotated[str | None, typer.Option(help="A .toml file, or a preset.")] = None,

@@ -19,6 +19,7 @@ OPTIONAL = {
     "datasets": ("the manifest through Hugging Face datasets", "pip install datasets"),
     "onnxruntime": ("pose estimation with DWPose", "pip install 'mrfashion[cpu]' or '[gpu]'"),
     "diffusers": ("training and diffusion baselines", "pip install 'mrfashion[train]'"),
+    "yt_dlp": ("lists of videos and pictures on the web", "pip install 'mrfashion[web]'"),
     "ray": ("curation over several machines", "pip install 'mrfashion[ray]'"),
 }
 

@@ -55,7 +55,9 @@ class Answer(http.server.BaseHTTPRequestHandler):
         page = self.server.pages.get(self.path, Page(b"nothing here", "text/html", 404))
         body, first = page.body, 0
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "")
-        if asked and page.ranges and page.status == 200:
+        edition = self.headers["If-Range"] or page.headers.get("ETag")
+        same = edition == page.headers.get("ETag")
+        if asked and page.ranges and page.status == 200 and same:
             first = int(asked[1])
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")

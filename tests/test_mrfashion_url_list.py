@@ -287,6 +287,20 @@ def test_a_kill_loses_nothing_finished_and_the_rest_goes_on_by_range(
     assert server.asked == [("/b.mp4", None), ("/b.mp4", f"bytes={have}-")]
 
 
+def test_halves_of_two_files_are_never_joined(
+    server: MediaServer, video: bytes, tmp_path: Path
+) -> None:
+    server.pages["/a.mp4"] = Page(bytes(4000) + video, headers={"ETag": '"1"'}, broken=99)
+    config = replace(QUICK, attempts=1)
+    (entry,) = read(tmp_path, all_of(server), config).values()
+    assert isinstance(entry, Failure)
+    server.pages["/a.mp4"] = Page(video + bytes(9000), headers={"ETag": '"2"'})
+    (entry,) = read(tmp_path, all_of(server), config).values()
+    assert server.asked[-1][1] is not None  # the rest was asked for
+    assert isinstance(entry, Source)
+    assert entry.path.read_bytes() == video + bytes(9000)
+
+
 def test_bad_rows_are_named_and_the_rest_goes_on(
     server: MediaServer, video: bytes, tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ class GuardedRH(UrllibRH):  # type: ignore[misc]
         stated = answer.headers.get("Content-Length") or ""
         if re.fullmatch("[0-9]{1,18}", stated):
             self.meter().expect(int(stated))
+        self.meter().edition = _edition(answer.headers)
         return answer
 
     def check(self, url: str) -> None:
@@ -163,6 +164,12 @@ class _Redirects(RedirectHandler):  # type: ignore[misc]
             text = "sends on from https to http, where anyone may change what comes"
             raise self.guard.meter().refuse(Refusal("forbidden", text))
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _edition(headers: Any) -> str:
+    """What names a file's edition in If-Range (RFC 9110, 13.1.5); empty where nothing does."""
+    tag: str = headers.get("ETag") or headers.get("Last-Modified") or ""
+    return "" if tag.startswith("W/") else tag
 
 
 def _place(proxy: str) -> tuple[str, int]:

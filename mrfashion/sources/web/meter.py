@@ -26,6 +26,7 @@ class Meter:
         self.left, self.requests = PAGE_BYTES, PAGE_REQUESTS
         self.in_file = False
         self.stated = True  # whether the host said how long the file is
+        self.edition = ""  # what the host calls these very bytes of it
         self.error: Refusal | None = None
 
     def start_file(self, have: int) -> None:

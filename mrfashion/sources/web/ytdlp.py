@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,18 +95,37 @@ class YtDlp:
             text = f"it comes by {protocol!r}; allowed: {', '.join(PROTOCOLS)}"
             raise Refusal("unsupported", text)
         part = path.with_name(path.name + ".part")
-        self.meter.start_file(part.stat().st_size if part.exists() else 0)
+        have = part.stat().st_size if part.exists() else 0
+        self.meter.start_file(have)
         downloader = kinds[protocol](self._ydl, self._ydl.params)
-        downloader.add_progress_hook(self._hear)
+        if kinds[protocol] is HttpFD:
+            info = _of_edition(info, path.with_name(path.name + ".edition"), have)
+            downloader.add_progress_hook(partial(self._hear, path))
         done, _ = downloader.download(str(path), dict(info))
         if not done or not path.is_file():  # it answers False to some errors, and raises others
             raise Refusal("network", "the host sent nothing that is whole")
         kept = {name: info[name] for name in KEPT if isinstance(info.get(name), str | int | float)}
         return Fetched({k: v[:LONGEST_TEXT] if isinstance(v, str) else v for k, v in kept.items()})
 
-    def _hear(self, status: dict[str, Any]) -> None:
-        if status["status"] == "downloading" and "fragment_index" not in status:
+    def _hear(self, path: Path, status: dict[str, Any]) -> None:
+        if status["status"] == "downloading":
             self.meter.stated = status.get("total_bytes") is not None
+            edition = path.with_name(path.name + ".edition")
+            if not edition.exists():
+                edition.write_text(self.meter.edition, encoding="utf-8")
+
+
+def _of_edition(info: dict[str, Any], edition: Path, have: int) -> dict[str, Any]:
+    """The request for the rest of the very file that `have` bytes came of, if its host can tell.
+
+    A file that changed since is then sent whole, and not joined to the half of another.
+    """
+    known = edition.read_text(encoding="utf-8") if edition.exists() else ""
+    if not have:
+        edition.unlink(missing_ok=True)
+        return info
+    headers = dict(info.get("http_headers") or {}) | ({"If-Range": known} if known else {})
+    return info | {"http_headers": headers}
 
 
 def _youtube_dl(owner: YtDlp) -> Any:
