@@ -228,7 +228,7 @@ class _Run:
         work = partial(
             survey_source, detector=self.config.shots.chosen(), limits=self.config.limits
         )
-        values = self._run("survey", 4, to_dict(self.config.shots), work, items)
+        values = self._run("survey", 5, to_dict(self.config.shots), work, items)
         return [
             KeptShot(source, digest, value["frames"], VideoInfo(**value["info"]), Span(**span))
             for source, digest in hashed

@@ -5,12 +5,22 @@ import numpy as np
 import pytest
 
 from mrfashion.filters import CLIP_FILTERS, POSE_FILTERS, FilterConfig
+from mrfashion.filters.technical import OverlayText
 from mrfashion.filters.verdict import Shot
 from mrfashion.media import VideoInfo, write_clip
 from mrfashion.shots.content import ContentCuts
 from mrfashion.survey import Span, clip_id, shot_of, survey
 
-GOOD = Shot(512, 768, 25.0, 100, {"luma": 120.0, "sharpness": 500.0, "frozen": 0.0})
+MEASURED = {
+    "luma": 120.0,
+    "sharpness": 500.0,
+    "frozen": 0.0,
+    "blank": 0.0,
+    "blockiness": 1.1,
+    "camera_motion": 0.001,
+    "overlay_text": 0.0,
+}
+GOOD = Shot(512, 768, 25.0, 100, MEASURED)
 
 
 def changed(**values: object) -> Shot:
@@ -44,6 +54,9 @@ def test_every_filter_is_pure_and_says_what_it_measured(name: str) -> None:
         ("brightness", changed(luma=254.0), "too bright", 254.0),
         ("sharpness", changed(sharpness=2.0), "blurred", 2.0),
         ("motion", changed(frozen=0.9), "frozen", 0.9),
+        ("blank", changed(blank=0.1), "blank frames", 0.1),
+        ("compression", changed(blockiness=1.6), "compressed to blocks", 1.6),
+        ("camera", changed(camera_motion=0.2), "camera moves", 0.2),
     ],
 )
 def test_each_fault_is_dropped_for_its_reason(
@@ -52,6 +65,13 @@ def test_each_fault_is_dropped_for_its_reason(
     verdict = getattr(FilterConfig(), name).judge(shot)
     assert (verdict.kept, verdict.reason) == (False, reason)
     assert verdict.measured == pytest.approx(measured)
+
+
+def test_text_is_dropped_only_where_it_is_asked_for() -> None:
+    shot = changed(overlay_text=0.3)
+    assert OverlayText().judge(shot).kept
+    verdict = OverlayText(max_share=0.01).judge(shot)
+    assert (verdict.kept, verdict.reason) == (False, "text over the picture")
 
 
 def noise(seed: int, frames: int) -> np.ndarray:

@@ -14,15 +14,30 @@ from mrfashion.filters.person import (
     WholeBody,
 )
 from mrfashion.filters.technical import (
+    Blank,
     Brightness,
+    Camera,
+    Compression,
     Duration,
     FrameRate,
     Motion,
+    OverlayText,
     Resolution,
     Sharpness,
 )
 
-CLIP_FILTERS = ("duration", "frame_rate", "resolution", "brightness", "sharpness", "motion")
+CLIP_FILTERS = (
+    "duration",
+    "frame_rate",
+    "resolution",
+    "brightness",
+    "blank",
+    "sharpness",
+    "compression",
+    "motion",
+    "camera",
+    "overlay_text",
+)
 POSE_FILTERS = (
     "present",
     "large_enough",
@@ -42,8 +57,12 @@ class FilterConfig:
     frame_rate: FrameRate = field(default_factory=FrameRate)
     resolution: Resolution = field(default_factory=Resolution)
     brightness: Brightness = field(default_factory=Brightness)
+    blank: Blank = field(default_factory=Blank)
     sharpness: Sharpness = field(default_factory=Sharpness)
+    compression: Compression = field(default_factory=Compression)
     motion: Motion = field(default_factory=Motion)
+    camera: Camera = field(default_factory=Camera)
+    overlay_text: OverlayText = field(default_factory=OverlayText)
     present: Present = field(default_factory=Present)
     large_enough: LargeEnough = field(default_factory=LargeEnough)
     single: Single = field(default_factory=Single)
