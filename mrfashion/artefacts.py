@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -72,9 +73,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def temporary_path(path: Path) -> Path:
-    """A name beside `path`, of this process and thread, that `sweep_temporaries` knows."""
+    """A name beside `path` that no other process chooses, and that `sweep_temporaries` knows."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
+    # Two machines that write into one folder may have equal process ids.
+    unique = f"{os.getpid()}-{threading.get_ident()}-{secrets.randbits(32)}"
+    return path.with_name(f".{path.stem}.{unique}{path.suffix}")
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
@@ -126,15 +129,16 @@ def _fsync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; InputRefused if another run holds it.
+def folder_lock(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold `folder` for this process, or with others that share; InputRefused if it is held.
 
     The kernel releases the lock when the process ends, however it ends.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    # Open for both: NFS turns these locks into locks on ranges, which need it.
+    with (folder / ".lock").open("a+") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputRefused(
                 f"another mrfashion run is writing to {folder}; wait for it or choose another --out"

@@ -23,6 +23,7 @@ from mrfashion.artefacts import write_atomic
 from mrfashion.errors import ItemError
 from mrfashion.generation import KEYPOINTS, Keypoints
 from mrfashion.poses.array_files import BROKEN, member_bytes, npy_array, npz_bytes
+from mrfashion.poses.cache import LIMIT_PX
 
 SUFFIX = ".sidecar.npz"
 VERSION = 1
@@ -134,21 +135,25 @@ def _meta(archive: zipfile.ZipFile) -> dict[str, str]:
     for key, value in meta.items():
         if key != "version" and not isinstance(value, str):
             raise ValueError(f"meta.json: {key} is {value!r}; a text is needed")
+        f"{key}{value}".encode()  # half a surrogate is no text: UnicodeEncodeError is a ValueError
     return {key: value for key, value in meta.items() if key != "version"}
 
 
 def _wholebody(keypoints: NDArray[Any], name: str) -> Keypoints:
     """17, 23 or 133 COCO-WholeBody keypoints => 133, the others missing."""
     shape = keypoints.shape
-    if keypoints.ndim != 3 or shape[1] not in (17, 23, KEYPOINTS) or shape[2] != 3:
-        raise ItemError(
-            "sidecar.shape", f"{name}: keypoints are {shape}; allowed: (f, 17 | 23 | 133, 3)"
-        )
+    right = keypoints.ndim == 3 and shape[1] in (17, 23, KEYPOINTS) and shape[2] == 3
+    if not right or not np.issubdtype(keypoints.dtype, np.floating):
+        text = f"keypoints are {keypoints.dtype} {shape}; allowed: float32 (f, 17 | 23 | 133, 3)"
+        raise ItemError("sidecar.shape", f"{name}: {text}")
     full = np.full((shape[0], KEYPOINTS, 3), np.nan, np.float32)
     full[:, : shape[1]] = keypoints
     missing = ~np.isfinite(full).all(-1) | (full[..., 2] <= 0)
     full[..., 2] = full[..., 2].clip(0, 1)
     full[missing] = (np.nan, np.nan, 0)
+    if np.abs(full[~missing, :2]).max(initial=0) > LIMIT_PX:
+        text = f"a keypoint lies beyond {LIMIT_PX:.0f} px, where none can be stored"
+        raise ItemError("sidecar.values", f"{name}: {text}")
     return full
 
 
@@ -157,6 +162,8 @@ def _check(sidecar: Sidecar, name: str) -> None:
     yaw, mask, flow = sidecar.yaw_deg, sidecar.mask, sidecar.flow
     if yaw is not None and (yaw.shape != (frames,) or not np.issubdtype(yaw.dtype, np.floating)):
         raise ItemError("sidecar.shape", f"{name}: yaw_deg is {yaw.dtype} {yaw.shape}")
+    if yaw is not None and np.abs(yaw[~np.isnan(yaw)]).max(initial=0) > 360:
+        raise ItemError("sidecar.values", f"{name}: yaw_deg leaves (-180, 180]")
     if mask is not None and (mask.ndim != 3 or len(mask) != frames or mask.dtype != np.bool_):
         raise ItemError("sidecar.shape", f"{name}: mask is {mask.dtype} {mask.shape}")
     if flow is not None and (flow.ndim != 4 or len(flow) != frames - 1 or flow.shape[-1] != 2):

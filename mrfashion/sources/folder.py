@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrfashion.artefacts import inside
+from mrfashion.artefacts import inside, within
 from mrfashion.errors import InputRefused, UnsafePath
 from mrfashion.media import VIDEO_SUFFIXES
 from mrfashion.poses.sidecar import SUFFIX as SIDECAR_SUFFIX
+from mrfashion.poses.sidecar import sidecar_path
 from mrfashion.progress import Progress
+from mrfashion.scale import WHOLE, Shard
+from mrfashion.sources.notes import plain_text
 from mrfashion.sources.source import UNKNOWN_LICENCE, Source
 from mrfashion.tables import Reject
 
@@ -25,22 +28,20 @@ class FolderSource:
 
     path: Path
 
-    def read(self, out: Path, progress: Progress[object]) -> Iterator[Source | Reject]:
+    def read(
+        self, out: Path, progress: Progress[object], shard: Shard = WHOLE
+    ) -> Iterator[Source | Reject]:
         """Yield videos in the order of their names; nothing is copied."""
         root, files = self._files()
-        notes = _metadata(root)
+        notes = _metadata(root, {file.relative_to(root).as_posix() for file in files})
+        folder = plain_text(root.resolve().name)
         for file in files:
             name = file.relative_to(root).as_posix()
-            source_id = f"{root.resolve().name}/{name}"
-            if not file.resolve().is_relative_to(root.resolve()):
-                yield _rejected(source_id, "links out of its folder", "")
-            elif not file.is_file():
-                yield _rejected(source_id, "not a file", "a dangling link, a pipe or the like")
-            elif file.suffix.lower() not in VIDEO_SUFFIXES:
-                allowed = ", ".join(VIDEO_SUFFIXES)
-                yield _rejected(
-                    source_id, "not a video", f"got {file.suffix!r}; allowed: {allowed}"
-                )
+            source_id = f"{folder}/{plain_text(name)}"
+            if not shard.holds(source_id):
+                continue
+            if why := _refused(root, file):
+                yield _rejected(source_id, *why)
             else:
                 yield _source(source_id, file, notes.get(name, {}))
 
@@ -54,7 +55,8 @@ class FolderSource:
             return self.path.parent, [self.path]
         if not self.path.is_dir():
             raise InputRefused(f"{self.path} does not exist; name a folder of videos, or one video")
-        files = sorted(path for path in self.path.rglob("*") if not path.is_dir())
+        found = self.path.rglob("*")
+        files = sorted(path for path in found if path.is_symlink() or not path.is_dir())
         return self.path, [path for path in files if not _companion(path, self.path)]
 
 
@@ -62,6 +64,22 @@ def _companion(path: Path, root: Path) -> bool:
     """Hidden files, sidecars and the metadata table stand beside videos; they are no inputs."""
     hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
     return hidden or path.name.endswith(SIDECAR_SUFFIX) or path == root / METADATA
+
+
+def _refused(root: Path, file: Path) -> tuple[str, str] | None:
+    """Why a file is no video to curate, and what it is."""
+    name = file.relative_to(root).as_posix()
+    if plain_text(name) != name:
+        return "name is not UTF-8", "or too long; rename it"
+    if not within(root, file):
+        return "links out of its folder", ""
+    if not within(root, sidecar_path(file)):
+        return "links out of its folder", "its sidecar does"
+    if not file.is_file():
+        return "not a file", "a link to a folder or to nothing, a pipe or the like"
+    if file.suffix.lower() not in VIDEO_SUFFIXES:
+        return "not a video", f"got {file.suffix!r}; allowed: {', '.join(VIDEO_SUFFIXES)}"
+    return None
 
 
 def _rejected(source_id: str, reason: str, detail: str) -> Reject:
@@ -80,7 +98,7 @@ def _source(source_id: str, path: Path, note: dict[str, str]) -> Source:
     )
 
 
-def _metadata(root: Path) -> dict[str, dict[str, str]]:
+def _metadata(root: Path, known: set[str]) -> dict[str, dict[str, str]]:
     path = root / METADATA
     if not path.is_file():
         return {}
@@ -96,10 +114,14 @@ def _metadata(root: Path) -> dict[str, dict[str, str]]:
                 f"{path}: line {number}: got columns {', '.join(map(str, row))}; "
                 f"needed: file_name, allowed beside it: {', '.join(COLUMNS[1:])}"
             )
-        try:
-            exists = inside(root, row["file_name"]).is_file()
-        except UnsafePath as error:
-            raise UnsafePath(f"{path}: line {number}: {error}") from None
-        if not exists:
+        if row["file_name"] not in known:
+            _require_inside(root, row["file_name"], f"{path}: line {number}")
             raise InputRefused(f"{path}: line {number}: {row['file_name']!r} is not in the folder")
     return {row["file_name"]: row for row in rows}
+
+
+def _require_inside(root: Path, name: str, where: str) -> None:
+    try:
+        inside(root, name)
+    except UnsafePath as error:
+        raise UnsafePath(f"{where}: {error}") from None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from mrfashion.artefacts import within
 from mrfashion.downloads import offline_by
 from mrfashion.errors import InputRefused, ItemError, MissingRequirement, UnsafePath
 from mrfashion.sources.notes import plain_text
@@ -77,7 +78,7 @@ class FolderRepository:
 
     def fetch(self, file: str) -> Path:
         path = self.root / file
-        if not path.resolve().is_relative_to(self.trusted):
+        if not within(self.trusted, path):
             raise UnsafePath(f"{file!r} links out of the dataset; copy what it links to")
         if not path.is_file():
             raise ItemError(
