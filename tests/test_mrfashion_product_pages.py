@@ -161,8 +161,8 @@ def test_bad_rows_and_bad_lists_say_where(tmp_path: Path) -> None:
         "row 5: column product_id: empty; needed",
         "row 6: column product_id: '../up' is a path that leaves its folder",
     ]
-    path.write_text("product_id,picture,license\nx,a.png,MIT\n")
-    with pytest.raises(InputRefused, match="unknown column 'license'; did you mean licence"):
+    path.write_text("product_id,picture,vieuw\nx,a.png,front\n")
+    with pytest.raises(InputRefused, match="row 2: unknown column 'vieuw'; did you mean view"):
         list(ProductPages(path, QUICK).read(tmp_path / "out", silent))
 
 

@@ -195,6 +195,21 @@ def test_a_host_that_wants_less_is_paused_and_then_left(
     assert all(isinstance(entry, Source) for entry in read(tmp_path, all_of(server)).values())
 
 
+def test_what_a_page_says_of_itself_is_kept_as_text(
+    server: MediaServer, video: bytes, tmp_path: Path
+) -> None:
+    told = {"@context": "https://schema.org", "@type": "VideoObject", "name": "<b>\ud800 =1+1",
+            "contentUrl": f"{server.url}/a.mp4", "author": "x" * 9999}  # fmt: skip
+    page = f'<script type="application/ld+json">{json.dumps(told)}</script>'
+    server.pages["/page"] = Page(page.encode(), "text/html")
+    server.pages["/a.mp4"] = Page(video)
+    (entry,) = read(tmp_path, {"page": f"{server.url}/page"}).values()
+    assert isinstance(entry, Source), entry
+    (row,) = (json.loads(line) for line in (tmp_path / "out/web/downloads.jsonl").open())
+    assert row["value"]["info"]["title"].startswith("<b>\\ud800 =1+1")
+    assert max(len(str(told)) for told in row["value"]["info"].values()) <= 500
+
+
 def test_local_networks_are_asked_only_if_allowed(
     server: MediaServer, video: bytes, tmp_path: Path
 ) -> None:
@@ -306,7 +321,7 @@ def test_bad_rows_are_named_and_the_rest_goes_on(
 ) -> None:
     server.pages["/a.mp4"] = Page(video)
     rows = [
-        {"url": f"{server.url}/a.mp4", "id": 7, "licence": "CC-BY-4.0", "terms": "by A",
+        {"url": f"{server.url}/a.mp4", "id": 7, "license": "CC-BY-4.0", "terms": "by A",
          "product_id": "p1", "garment_group": "g1", "title": "<b>x</b>"},
         {"url": f"{server.url}/a.mp4", "id": "twice"},
         {"url": None},

@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mrfashion.errors import ItemError, without_places
+from mrfashion.sources.notes import plain_text
 
 Kind = Literal[
     "gone",
@@ -49,6 +50,7 @@ class Refusal(ItemError):
     def __init__(
         self, kind: Kind, text: str, *, after_s: float | None = None, again: bool | None = None
     ) -> None:
-        super().__init__(f"source.{kind}", without_places(text), retryable=kind in RETRYABLE)
+        told = plain_text(without_places(text))
+        super().__init__(f"source.{kind}", told, retryable=kind in RETRYABLE)
         self.kind, self.after_s = kind, after_s
         self.again = kind == "network" if again is None else again

@@ -19,6 +19,7 @@ from mrfashion.errors import InputRefused, UnknownNameError
 MOST_BYTES = 256 << 20  # of a list: a million rows of addresses
 LONGEST_CELL = 4096  # characters
 LONGEST_ID = 200
+SPELLINGS = {"license": "licence"}
 IDS = ("id", "product_id")  # they become parts of ids of the dataset
 
 
@@ -69,7 +70,7 @@ def _csv(path: Path) -> Iterator[tuple[int, Any]]:
     with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         reader = csv.reader(file, strict=True)
         header = next(_lines(reader), (1, []))[1]
-        if isinstance(header, str) or len(set(header)) < len(header):
+        if not header or isinstance(header, str) or len(set(header)) < len(header):
             raise InputRefused(f"{path}: line 1 is no header of different columns: {header}")
         for number, cells in _lines(reader):
             if isinstance(cells, list) and len(cells) == len(header):
@@ -124,13 +125,13 @@ def _checked(path: Path, number: int, cells: Any, columns: Columns) -> Row | Bad
         return BadRow(number, why)
     known = (*columns.needed, *columns.allowed)
     for name in cells:
-        if name not in known:
+        if SPELLINGS.get(name, name) not in known:
             where = f"{path}, row {number}"
             raise InputRefused(f"{where}: {UnknownNameError('column', str(name)[:80], known)}")
     good: dict[str, str] = {}
     for name, value in cells.items():
-        cell = _text(value)
-        if why := _wrong(name, cell):
+        cell, name = _text(value), SPELLINGS.get(name, name)
+        if why := _wrong(name, cell) or ("told twice" if cell and name in good else ""):
             return BadRow(number, f"column {name}: {why}")
         if cell:
             good[name] = cell

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mrfashion.errors import InputRefused, MissingRequirement
+from mrfashion.sources.notes import plain_text
 from mrfashion.sources.web.meter import Meter
 from mrfashion.sources.web.refusal import Refusal
 from mrfashion.sources.web.settings import WebConfig
@@ -104,8 +106,7 @@ class YtDlp:
         done, _ = downloader.download(str(path), dict(info))
         if not done or not path.is_file():  # it answers False to some errors, and raises others
             raise Refusal("network", "the host sent nothing that is whole")
-        kept = {name: info[name] for name in KEPT if isinstance(info.get(name), str | int | float)}
-        return Fetched({k: v[:LONGEST_TEXT] if isinstance(v, str) else v for k, v in kept.items()})
+        return Fetched({name: kept for name in KEPT if (kept := _kept(info.get(name))) is not None})
 
     def _hear(self, path: Path, status: dict[str, Any]) -> None:
         if status["status"] == "downloading":
@@ -113,6 +114,13 @@ class YtDlp:
             edition = path.with_name(path.name + ".edition")
             if not edition.exists():
                 edition.write_text(self.meter.edition, encoding="utf-8")
+
+
+def _kept(value: Any) -> str | int | float | None:
+    """What a page says, as JSON can hold it; None for the rest."""
+    if isinstance(value, str):
+        return plain_text(value[:LONGEST_TEXT])
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _of_edition(info: dict[str, Any], edition: Path, have: int) -> dict[str, Any]:
