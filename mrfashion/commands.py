@@ -38,6 +38,10 @@ def curate(
     out: Annotated[Path, typer.Option(help="Folder of the dataset.")],
     config: Annotated[str | None, typer.Option(help="A .toml file, or a preset.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most this many videos.", min=1)] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="i/N: do this share, as in job arrays; then run once without."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Videos at a time.", min=1)] = None,
     device: Annotated[
         str | None, typer.Option(help="Where dwpose and rtmw run: auto, cpu, cuda, cuda:N, coreml.")
@@ -53,9 +57,12 @@ def curate(
     from mrfashion.pipeline import CurateConfig
     from mrfashion.pipeline import curate as run
     from mrfashion.progress import track
+    from mrfashion.scale import read_shard
     from mrfashion.sources import open_source
 
     settings = load_config(CurateConfig, config)
+    how_much: dict[str, Any] = {"workers": workers, "limit": limit, "force": force}
+    how_much["shard"] = read_shard(shard)
     if device:
         settings = replace(settings, poses=settings.poses.on(device))
     if dry_run:
@@ -63,7 +70,6 @@ def curate(
             open_source(source, settings)
         typer.echo(json.dumps(to_dict(settings), indent=2))
         return
-    how_much: dict[str, Any] = {"workers": workers, "limit": limit, "force": force}
     tell = partial(typer.echo, err=True)
     summary = run(sources, out, settings, progress=track, tell=tell, **how_much)
     typer.echo(json.dumps(asdict(summary)) if as_json else _tell(summary, out))
@@ -153,10 +159,12 @@ def _tell_verification(found: Verification, dataset: Path) -> str:
 def _tell(summary: Summary, out: Path) -> str:
     """The closing lines of a curation: what was kept, dropped and failed, and why."""
     lines = [f"{out}: {summary.kept} clips kept, {summary.samples} samples"]
+    if summary.shard:
+        lines = [f"{out}: {summary.kept} clips ready in shard {summary.shard}"]
     if summary.splits:
         lines[0] += " (" + ", ".join(f"{k} {v}" for k, v in summary.splits.items()) + ")"
     told = Counter(_told_reject(row) for row in summary.rejects)
-    if summary.kept and not summary.samples:
+    if summary.kept and not summary.samples and not summary.shard:
         lines.append(
             "  no samples: no clip of an evaluated split has frames and references enough;"
         )

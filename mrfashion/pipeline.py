@@ -19,7 +19,6 @@ from typing import Any
 from mrfashion import dataset_writer, viewing
 from mrfashion.artefacts import (
     content_hash,
-    folder_lock,
     sweep_temporaries,
     write_json,
 )
@@ -36,6 +35,7 @@ from mrfashion.posing import SIDECAR, PoseConfig, Poser
 from mrfashion.progress import Progress, silent
 from mrfashion.references import ReferenceConfig
 from mrfashion.samples import SampleConfig
+from mrfashion.scale import WHOLE, Shard, held, own_folder
 from mrfashion.shot import KeptShot
 from mrfashion.shots import ShotConfig
 from mrfashion.sources import open_source
@@ -88,6 +88,7 @@ class Summary:
     """What a run of `curate` did, for its closing lines."""
 
     sources: int = 0
+    shard: str = ""  # "3/16" where it was one
     kept: int = 0
     samples: int = 0
     splits: dict[str, int] = field(default_factory=dict)
@@ -105,29 +106,35 @@ def curate(
     workers: int | None = None,
     limit: int | None = None,
     force: bool = False,
+    shard: Shard = WHOLE,
     progress: Progress[Any] = silent,
     tell: Callable[[str], None] = logger.info,
 ) -> Summary:
     """Curate `sources` (folders, videos, `turntable`) into the dataset folder `out`.
 
     Every input ends as kept, rejected or failed, in exactly one of the tables. Killed at any
-    moment, the same call goes on where it was. `tell` hears which estimator runs, and where.
+    moment, the same call goes on where it was. A shard does its share of the work and writes no
+    table: the run of all does. `tell` hears which estimator runs, and where.
     Raises ConfigError or InputRefused before any work where a source or setting is wrong.
     """
     config = config or CurateConfig()
     root = Path(out)
+    if limit and not shard.whole:
+        raise ConfigError("a limit and a shard were asked for; a limit is for trials of the whole")
     readers = [open_source(text, config) for text in sources]
     if not readers:
         raise InputRefused("no source; name a folder of videos, one video, or `turntable`")
-    with folder_lock(root):
-        sweep_temporaries(root)
-        log = RunLog(root, environment=environment(), sources=list(sources))
-        write_json(root / "config.json", to_dict(config))
-        entries = chain.from_iterable(reader.read(root / "sources", progress) for reader in readers)
-        found = list(islice(entries, limit))
+    with held(root, shard):
+        if shard.whole:
+            sweep_temporaries(root)
+        own = own_folder(root, shard)
+        log = RunLog(own, environment=environment(), sources=list(sources))
+        write_json(own / "config.json", to_dict(config))
+        reads = (reader.read(root / "sources", progress, shard) for reader in readers)
+        found = list(islice(chain.from_iterable(reads), limit))
         workers = workers or os.cpu_count() or 1
         with config.executor.open(workers, _files(found)) as executor:
-            run = _Run(root, config, executor, workers, force, progress, tell)
+            run = _Run(root, config, shard, executor, workers, force, progress, tell)
             summary = run.build(found)
         done = {"kept": summary.kept, "notes": summary.notes, "estimators": summary.estimators}
         log.write(status="finished", ended=now_utc(), **done)
@@ -145,6 +152,7 @@ class _Run:
         self,
         root: Path,
         config: CurateConfig,
+        shard: Shard,
         executor: Executor,
         workers: int,
         force: bool,
@@ -153,6 +161,7 @@ class _Run:
     ) -> None:
         self.root = root
         self.config = config
+        self.shard = shard
         self.tell = tell
         self.poser = Poser(root, config.poses)
         self.summary = Summary()
@@ -172,7 +181,11 @@ class _Run:
         origins = {clip.origin for clip in posed}
         estimators = {origin: self.poser.settings(origin) for origin in sorted(origins)}
         self.summary.estimators = estimators
-        dataset_writer.write(self.root, self.config, posed, references, estimators, self.summary)
+        if self.shard.whole:
+            written = (posed, references, estimators, self.summary)
+            dataset_writer.write(self.root, self.config, *written)
+        else:
+            self.summary.kept, self.summary.shard = len(posed), str(self.shard)
         return self.summary
 
     def _run(
@@ -184,7 +197,7 @@ class _Run:
         items: Sequence[Item[Any]],
         executor: Executor | None = None,
     ) -> Values:
-        stage = Stage(self.root, name, version, settings, work)
+        stage = Stage(self.root, name, version, settings, work, self.shard)
         outcome = stage.run(items, executor=executor or self.executor, **self.options)
         self.summary.failures += outcome.failures
         self.summary.notes[name] = dict(sorted(outcome.notes.items()))

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from mrfashion.artefacts import Journal, content_hash, inside
 from mrfashion.executors import HERE, Done, Ended, Executor, Value, Work
 from mrfashion.progress import Progress
+from mrfashion.scale import WHOLE, Shard, open_journal
 from mrfashion.tables import Failure
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Stage(Generic[T]):
     version: int
     settings: Any  # plain JSON
     work: Work[T]
+    shard: Shard = WHOLE
 
     def run(
         self,
@@ -85,7 +87,7 @@ class Stage(Generic[T]):
         force: bool = False,
     ) -> Outcome:
         """Work on what is not done; one item's error is recorded and the rest goes on."""
-        journal = Journal(self.root / "stages" / f"{self.name}.jsonl")
+        journal = open_journal(self.root / "stages", self.name, self.shard)
         outcome = Outcome(Values(journal))
         todo = []
         for item in items:

@@ -181,7 +181,7 @@ def test_what_a_source_could_not_have_is_a_row_of_failures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Gone:
-        def read(self, out: Path, progress: object) -> Iterator[Failure]:
+        def read(self, out: Path, progress: object, shard: object) -> Iterator[Failure]:
             error = ItemError("source.gone", f"{out}/x of {os.getpid()}: 404", retryable=False)
             yield failed("list/x", error)
 

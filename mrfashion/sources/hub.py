@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mrfashion import scale
 from mrfashion.artefacts import content_hash
 from mrfashion.errors import ItemError, UnsafePath
 from mrfashion.limits import SourceLimits
@@ -43,16 +44,19 @@ class HubSource:
     argument: str
     limits: SourceLimits
 
-    def read(self, out: Path, progress: Progress[object]) -> Iterator[Entry]:
+    def read(
+        self, out: Path, progress: Progress[object], shard: scale.Shard = scale.WHOLE
+    ) -> Iterator[Entry]:
         """Yield videos in the order of files and rows; those of shards are taken out below `out`.
 
         A file is fetched when its turn comes, so that a limit on videos limits what is loaded.
         """
         repository = open_repository(self.argument)
         files = sorted(repository.files())
+        mine = [file for file in files if shard.holds(file)]
         reading = _Reading(repository, files, out / f"hub-{content_hash(repository.name)[:16]}")
         yield from reading.faults()
-        for file in progress(files, f"read {repository.name}", len(files)):
+        for file in progress(mine, f"read {repository.name}", len(mine)):
             yield from reading.entries(str(file), self.limits)
 
 

@@ -15,6 +15,7 @@ from mrfashion.artefacts import content_hash, inside, sha256_file
 from mrfashion.errors import ItemError, UnsafePath
 from mrfashion.media import write_lossless
 from mrfashion.progress import Progress
+from mrfashion.scale import WHOLE, Shard
 from mrfashion.sources.source import UNKNOWN_LICENCE, Source, failed
 from mrfashion.sources.url_list import bad_row
 from mrfashion.sources.web.meter import Meter
@@ -50,7 +51,9 @@ class ProductPages:
     path: Path
     web: WebConfig
 
-    def read(self, out: Path, progress: Progress[object]) -> Iterator[Source | Reject | Failure]:
+    def read(
+        self, out: Path, progress: Progress[object], shard: Shard = WHOLE
+    ) -> Iterator[Source | Reject | Failure]:
         """Yield a source of stills a product and size, in the order of the list."""
         products: dict[str, list[Row]] = defaultdict(list)
         for row in read_rows(self.path, COLUMNS):
@@ -59,8 +62,9 @@ class ProductPages:
                 products[checked.cells["product_id"]].append(checked)
             else:
                 yield bad_row(self.path.stem, checked)
-        downloads = Downloads(out / "web", self.web)
-        listed: Iterable[object] = progress(list(products), "pictures", len(products))
+        downloads = Downloads(out / "web", self.web, shard)
+        mine = [product for product in products if shard.holds(product)]
+        listed: Iterable[object] = progress(mine, "pictures", len(mine))
         for product in listed:
             yield from self._product(products[str(product)], out / "products", downloads)
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from mrfashion.errors import ItemError, without_places
 from mrfashion.progress import Progress
+from mrfashion.scale import WHOLE, Shard
 from mrfashion.tables import Failure, Reject
 
 UNKNOWN_LICENCE = "unknown"
@@ -31,11 +32,14 @@ class Source:
 class SourceReader(Protocol):
     """One kind of source; implementations inherit nothing."""
 
-    def read(self, out: Path, progress: Progress[object]) -> Iterator[Source | Reject | Failure]:
+    def read(
+        self, out: Path, progress: Progress[object], shard: Shard = WHOLE
+    ) -> Iterator[Source | Reject | Failure]:
         """Yield the videos, in a stable order, and what is none, with the reason.
 
         A Reject is no video by a rule; a Failure is one that could not be had (`failed`). What a
-        source makes or downloads goes below `out`, which it has to itself.
+        source makes or downloads goes below `out`, which it has to itself; of a shard only that
+        share, while other processes make theirs.
         """
         ...
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from mrfashion.errors import InputRefused
 from mrfashion.progress import Progress
+from mrfashion.scale import WHOLE, Shard
 from mrfashion.sources.source import Source
 from mrfashion.sources.url_list import download_videos
 from mrfashion.sources.web.rows import LONGEST_ID, BadRow, Row, unique
@@ -35,9 +36,11 @@ class UbcFashion:
     path: Path
     web: WebConfig
 
-    def read(self, out: Path, progress: Progress[object]) -> Iterator[Source | Reject | Failure]:
+    def read(
+        self, out: Path, progress: Progress[object], shard: Shard = WHOLE
+    ) -> Iterator[Source | Reject | Failure]:
         """Yield the videos of the train list, then of the test list."""
-        downloads = Downloads(out / "web", self.web)
+        downloads = Downloads(out / "web", self.web, shard)
         seen: set[str] = set()
         for split, path in self._lists().items():
             rows = list(unique(list(unique(_rows(split, path), "id")), "url"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from mrfashion.artefacts import content_hash
 from mrfashion.errors import ItemError
 from mrfashion.progress import Progress
+from mrfashion.scale import WHOLE, Shard
 from mrfashion.sources.source import UNKNOWN_LICENCE, Source, failed
 from mrfashion.sources.web.meter import Meter
 from mrfashion.sources.web.rows import BadRow, Columns, Row, read_rows, unique
@@ -32,10 +33,13 @@ class UrlList:
     path: Path
     web: WebConfig
 
-    def read(self, out: Path, progress: Progress[object]) -> Iterator[Source | Reject | Failure]:
+    def read(
+        self, out: Path, progress: Progress[object], shard: Shard = WHOLE
+    ) -> Iterator[Source | Reject | Failure]:
         """Yield the videos of a list in its order; what is on the disk is not fetched again."""
         rows = list(unique(list(unique(list(read_rows(self.path, COLUMNS)), "id")), "url"))
-        yield from download_videos(self.path.stem, rows, Downloads(out / "web", self.web), progress)
+        downloads = Downloads(out / "web", self.web, shard)
+        yield from download_videos(self.path.stem, rows, downloads, progress)
 
 
 def download_videos(
@@ -49,6 +53,8 @@ def download_videos(
             yield bad_row(name, row)
         elif isinstance(row, Row):
             source_id = f"{name}/{row.cells.get('id') or content_hash(row.cells['url'])[:16]}"
+            if not downloads.shard.holds(source_id):
+                continue
             try:
                 yield _source(source_id, row.cells, downloads.get(row.cells["url"], wanted))
             except ItemError as error:

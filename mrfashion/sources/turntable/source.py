@@ -12,6 +12,7 @@ from mrfashion.errors import ItemError
 from mrfashion.media import write_clip
 from mrfashion.poses.sidecar import Sidecar, read_sidecar, sidecar_path, write_sidecar
 from mrfashion.progress import Progress
+from mrfashion.scale import WHOLE, Shard
 from mrfashion.sources.source import Source
 from mrfashion.sources.turntable.clips import VERSION, ClipPlan, TurntableConfig, clip_plan
 from mrfashion.tables import Reject
@@ -25,9 +26,11 @@ class TurntableSource:
 
     config: TurntableConfig
 
-    def read(self, out: Path, progress: Progress[object]) -> Iterator[Source | Reject]:
+    def read(
+        self, out: Path, progress: Progress[object], shard: Shard = WHOLE
+    ) -> Iterator[Source | Reject]:
         """Yield the clips of the plan; what `out` already holds whole is not drawn again."""
-        plans = clip_plan(self.config)
+        plans = [plan for plan in clip_plan(self.config) if shard.holds(plan.name)]
         for plan in progress(plans, "render turntable", len(plans)):
             assert isinstance(plan, ClipPlan)
             yield self.clip(plan, out)

@@ -13,10 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mrfashion.artefacts import Journal, content_hash, inside, put_in_place, sha256_file
+from mrfashion.artefacts import content_hash, inside, put_in_place, sha256_file
 from mrfashion.downloads import offline_by
 from mrfashion.environment import now_utc
 from mrfashion.errors import ItemError
+from mrfashion.scale import WHOLE, Shard, open_journal
 from mrfashion.sources.web.addresses import check_url
 from mrfashion.sources.web.hosts import Hosts
 from mrfashion.sources.web.meter import Meter
@@ -48,12 +49,12 @@ class Download:
 
 
 class Downloads:
-    """The files of all lists of a dataset; one process at a time (the dataset's lock)."""
+    """The files of all lists of a dataset; one process a shard at a time (the dataset's lock)."""
 
-    def __init__(self, folder: Path, config: WebConfig) -> None:
-        self.folder, self.config = folder, config
+    def __init__(self, folder: Path, config: WebConfig, shard: Shard = WHOLE) -> None:
+        self.folder, self.config, self.shard = folder, config, shard
         self.hosts = Hosts(config)
-        self.journal = Journal(folder / "downloads.jsonl")
+        self.journal = open_journal(folder, "downloads", shard)
 
     def get(self, url: str, wanted: Wanted) -> Download:
         """The file at an address, downloaded unless it is here; ItemError says why it is not."""
