@@ -129,8 +129,8 @@ def _checked(path: Path, number: int, cells: Any, columns: Columns) -> Row | Bad
             where = f"{path}, row {number}"
             raise InputRefused(f"{where}: {UnknownNameError('column', str(name)[:80], known)}")
     good: dict[str, str] = {}
-    for name, value in cells.items():
-        cell, name = _text(value), SPELLINGS.get(name, name)
+    for spelled, value in cells.items():
+        cell, name = _text(value), SPELLINGS.get(str(spelled), str(spelled))
         if why := _wrong(name, cell) or ("told twice" if cell and name in good else ""):
             return BadRow(number, f"column {name}: {why}")
         if cell:
