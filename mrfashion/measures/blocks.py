@@ -13,6 +13,7 @@ from mrfashion.small_pictures import SmallPicture
 
 LOOK_S = 0.5
 SMALL = 8  # levels: a block's edge is a small step, and an object's must not outweigh it
+LEAST_PX = 128  # along a side: fewer than 16 blocks in a row say nothing
 GRID = 8  # pixels: the transform block of JPEG, MPEG-2, MPEG-4 and of half of H.264's macroblock
 
 
@@ -41,6 +42,8 @@ class Blocks:
 
 def blockiness(y: NDArray[np.uint8]) -> float:
     """h w => the weaker of the two directions' ratios: stripes in a picture have only one."""
+    if min(y.shape) < LEAST_PX:
+        return 1.0
     return min(_ratio(y[:, 1:], y[:, :-1], 0), _ratio(y[1:], y[:-1], 1))
 
 
@@ -48,8 +51,6 @@ def _ratio(one: NDArray[np.uint8], other: NDArray[np.uint8], axis: int) -> float
     small = cv2.threshold(cv2.absdiff(one, other), SMALL, 0, cv2.THRESH_TRUNC)[1]
     steps = cv2.reduce(small, axis, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
     whole = steps[: len(steps) // GRID * GRID].reshape(-1, GRID)
-    if not whole.size:
-        return 1.0
     phases = np.asarray(whole.mean(axis=0), np.float64) + 0.05
     strongest = int(phases.argmax())
     return float(phases[strongest] / np.delete(phases, strongest).mean())

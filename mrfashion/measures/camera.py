@@ -16,7 +16,7 @@ from mrfashion.small_pictures import SmallPicture, shrunk, small_size
 
 LOOK_S, GAP_S = 0.75, 0.25  # how often two pictures are compared, and the time between them
 SIDE_PX = 128
-TILES = 5  # along each side; the outer ring of 16 shows surroundings, the rest the person
+TILES = 5  # along each side; the person fills the middle, head and feet in the middle too
 POINTS = 80
 LEAST_POINTS, LEAST_TILES = 2, 4  # fewer: nothing to see motion by, as in a white studio
 MOST_ERROR_PX = 0.5  # of following a corner there and back
@@ -54,8 +54,9 @@ class Camera:
 def drift(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """How far surroundings moved between two pictures, as a share of the longer side.
 
-    A tile of the outer ring moves as the median of its corners, and the surroundings as the
-    median of these tiles: a person fills few of them. Bars do not count as surroundings.
+    A tile of the left and right edge, or of the upper corners, moves as the median of what can be
+    followed in it, and the surroundings as the median of these tiles: a person fills few of them.
+    Bars do not count as surroundings.
     """
     size_hw = small_size(one.shape[0], one.shape[1], SIDE_PX)
     one, other = shrunk(one, size_hw), shrunk(other, size_hw)
@@ -67,7 +68,8 @@ def drift(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     start, moved = _followed(np.ascontiguousarray(one[kept]), np.ascontiguousarray(other[kept]))
     size = np.array(one[kept].shape[::-1])
     tile = np.minimum((start * TILES / size).astype(int), TILES - 1)
-    outer = ((tile == 0) | (tile == TILES - 1)).any(1)
+    column, row = tile.T
+    outer = (column % (TILES - 1) == 0) | ((row == 0) & (column != TILES // 2))
     number, speed = (tile @ (1, TILES))[outer], np.linalg.norm(moved, axis=1)[outer]
     found, count = np.unique(number, return_counts=True)
     tiles = [float(np.median(speed[number == i])) for i in found[count >= LEAST_POINTS]]
