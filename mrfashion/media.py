@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PLANAR = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 MAX_FPS = 1000
+LEAST_SIDE_PX = 16  # of what is surveyed: below a codec's block there is nothing to measure
 # Containers that hold all they show: a playlist would make us read what nobody named.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
 HDR = {16: "PQ", 18: "HLG"}  # transfer functions of ITU-T H.273 whose values are no BT.709's
@@ -106,6 +107,9 @@ def open_planes(
         frames = _decoded(container, path, limits)
         first = next(frames, None)
         info = _info(container, first)
+        if min(info.height, info.width) < LEAST_SIDE_PX:
+            text = f"frames are {info.width}x{info.height}; needed: {LEAST_SIDE_PX} pixels a side"
+            raise ItemError("probe.too_small", text)
         yield info, map(_planes, to_the_end(container, chain([first], frames), info.fps))
 
 

@@ -23,7 +23,7 @@ from mrfashion.sources.hub_card import card_note
 from mrfashion.sources.hub_metadata import METADATA, Metadata
 from mrfashion.sources.hub_parquet import read_parquet
 from mrfashion.sources.hub_repository import Repository, open_repository
-from mrfashion.sources.hub_shard import Entry, Shard, dropped, source_of, taken_out
+from mrfashion.sources.hub_shard import Entry, Shard, dropped, hidden, source_of, taken_out
 from mrfashion.sources.hub_tar import read_tar
 from mrfashion.sources.notes import Note, plain_text
 from mrfashion.sources.source import UNKNOWN_LICENCE, Source, failed
@@ -66,10 +66,18 @@ class _Reading:
     def __init__(self, repository: Repository, files: list[str], folder: Path) -> None:
         self.repository, self.files, self.folder = repository, set(files), folder
         self.metadata = Metadata.read(repository, files)
-        self.card = card_note(repository.fetch(CARD)) if CARD in self.files else Note()
+        self.card = Note()
 
     def faults(self) -> Iterator[Entry]:
-        """What is wrong with the metadata, row by row."""
+        """What is wrong with the card and the metadata, row by row."""
+        name = f"{self.repository.name}/{CARD}"
+        try:
+            if CARD in self.files:
+                self.card = card_note(self.repository.fetch(CARD))
+        except UnsafePath:
+            yield dropped(name, "links out of its folder", "")
+        except ItemError as error:
+            yield failed(name, error)
         yield from self.metadata.faults
 
     def entries(self, file: str, limits: SourceLimits) -> Iterator[Entry]:
@@ -103,8 +111,7 @@ class _Reading:
 
     def _companion(self, file: str) -> bool:
         base = posixpath.basename(file)
-        hidden = any(part.startswith(".") and part != ".." for part in file.split("/"))
-        return hidden or base in (*COMPANIONS, *METADATA) or base.endswith(SIDECAR_SUFFIX)
+        return hidden(file) or base in (*COMPANIONS, *METADATA) or base.endswith(SIDECAR_SUFFIX)
 
     def _finished(self, entry: Entry, default: Note, file: str) -> Entry:
         """The dataset's card speaks where the video's own row is silent."""

@@ -46,11 +46,11 @@ def read_parquet(shard: Shard) -> Iterator[Entry]:
 def video_column(schema: pa.Schema) -> str | None:
     """The column that `datasets` calls a Video; else the one of its shape, if there is just one."""
     shaped = [field.name for field in schema if _is_file(field.type)]
-    features = _features(schema)
-    videos = [name for name in shaped if features.get(name) == "Video"]
-    if not videos and not features:
-        videos = [name for name in shaped if name == "video"] or shaped
-    return videos[0] if len(videos) == 1 or "video" not in videos[:1] else "video"
+    if features := _features(schema):
+        shaped = [name for name in shaped if features.get(name) == "Video"]
+    if "video" in shaped:
+        return "video"
+    return shaped[0] if len(shaped) == 1 else None
 
 
 def _is_file(kind: pa.DataType) -> bool:

@@ -44,6 +44,11 @@ class Shard:
         return self.folder / f"{number:07d}{suffix}"
 
 
+def hidden(name: str) -> bool:
+    """Whether a file, or a folder it is in, is hidden: those are no inputs."""
+    return any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
+
+
 def dropped(item_id: str, reason: str, detail: str) -> Reject:
     """The row of what is no video by a rule."""
     return Reject(item_id, item_id, "sources", reason, None, None, detail)

@@ -10,14 +10,14 @@ import json
 import posixpath
 import tarfile
 from collections.abc import Iterator
-from itertools import count, groupby
+from itertools import groupby
 from typing import IO, Any, cast
 
 from mrfashion.artefacts import CHUNK
 from mrfashion.errors import ItemError
 from mrfashion.media import VIDEO_SUFFIXES
 from mrfashion.poses.sidecar import SUFFIX as SIDECAR_SUFFIX
-from mrfashion.sources.hub_shard import Entry, Shard, dropped, put, source_of, unreadable
+from mrfashion.sources.hub_shard import Entry, Shard, dropped, hidden, put, source_of, unreadable
 from mrfashion.sources.notes import Note, note_of, plain_text
 from mrfashion.sources.source import failed
 
@@ -31,14 +31,13 @@ Member = tuple[int, tarfile.TarInfo]  # its place among all members
 
 
 def read_tar(shard: Shard) -> Iterator[Entry]:
-    """Take the videos of a shard out; ends with a failure where the tar breaks off."""
-    try:
-        with shard.path.open("rb") as file:
-            tar = _opened(shard, file)
-            seen: set[str] = set()
-            for key, members in groupby(_members(shard, tar), key=_key):
-                yield from _sample(shard, tar, key, members, seen)
-    except ItemError as error:
+    """Take the videos of a shard out; where the tar breaks off, a failure comes last."""
+    seen: set[str] = set()
+    torn: list[ItemError] = []
+    with shard.path.open("rb") as file:
+        for key, members in groupby(_members(shard, file, torn), key=_key):
+            yield from _sample(shard, file, key, members, seen)
+    for error in torn:
         yield failed(shard.name, error)
 
 
@@ -54,29 +53,31 @@ class _Bounded:
         return self._file.read(size)
 
 
-def _opened(shard: Shard, file: IO[bytes]) -> tarfile.TarFile:
+def _members(shard: Shard, file: IO[bytes], torn: list[ItemError]) -> Iterator[Member]:
+    """Members with their places; why they end early, if they do, is put into `torn`."""
     try:
-        return tarfile.TarFile(fileobj=cast(IO[bytes], _Bounded(file)), errorlevel=2)
+        yield from _walk(file)
     except BROKEN as error:
-        raise unreadable(shard, error) from None
+        torn.append(unreadable(shard, error))
 
 
-def _members(shard: Shard, tar: tarfile.TarFile) -> Iterator[Member]:
+def _walk(file: IO[bytes]) -> Iterator[Member]:
+    tar = tarfile.TarFile(fileobj=cast(IO[bytes], _Bounded(file)))
     end = -1
-    for number in count():
-        try:
-            member = tar.next()
-        except BROKEN as error:
-            raise unreadable(shard, error) from None
+    for number in range(MAX_MEMBERS):
+        member = tar.next()
         if member is None:
+            file.seek(tar.offset)
+            if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # it takes a torn header for the end
+                raise tarfile.ReadError("a header is damaged or cut off")
             return
-        if tar.offset <= end:  # a negative size: tarfile would read the same header for ever
-            raise unreadable(shard, "a member ends before it begins")
-        if number == MAX_MEMBERS:
-            raise ItemError("source.too_large", f"more than {MAX_MEMBERS} members in one shard")
+        if member.size < 0 or tar.offset <= end:  # tarfile would read one header for ever
+            raise tarfile.ReadError("a member ends before it begins")
         end = tar.offset
         cast(Any, tar).members = []  # it would keep them all
+        member.name = member.name.removeprefix("./")  # of `tar cf shard.tar .`
         yield number, member
+    raise tarfile.ReadError(f"more than {MAX_MEMBERS} members in one shard")
 
 
 def _key(member: Member) -> str:
@@ -85,7 +86,7 @@ def _key(member: Member) -> str:
 
 
 def _sample(
-    shard: Shard, tar: tarfile.TarFile, key: str, members: Iterator[Member], seen: set[str]
+    shard: Shard, file: IO[bytes], key: str, members: Iterator[Member], seen: set[str]
 ) -> Iterator[Entry]:
     """The videos of one key, and what in it is refused. `seen` are the videos of the shard."""
     videos: list[Member] = []
@@ -93,7 +94,7 @@ def _sample(
     dropped_all = True
     for number, member in members:
         item_id = plain_text(f"{shard.name}/{member.name}")
-        if member.isdir() or posixpath.basename(member.name).startswith("."):
+        if member.isdir() or hidden(member.name):
             continue
         if why := _refused(shard, member, seen):
             yield dropped(f"{item_id}#{number}", *why)
@@ -109,8 +110,8 @@ def _sample(
     for number, member in videos:
         item_id = plain_text(f"{shard.name}/{member.name}")
         try:
-            note = _note(shard, tar, beside.get(f"{key}.json"))
-            yield _taken(shard, tar, (number, member), beside, item_id, note)
+            note = _note(file, beside.get(f"{key}.json"))
+            yield _taken(shard, file, (number, member), beside, item_id, note)
         except ItemError as error:
             yield failed(item_id, error)
 
@@ -137,7 +138,7 @@ def _refused(shard: Shard, member: tarfile.TarInfo, seen: set[str]) -> tuple[str
 
 def _taken(
     shard: Shard,
-    tar: tarfile.TarFile,
+    file: IO[bytes],
     video: Member,
     beside: dict[str, tarfile.TarInfo],
     item_id: str,
@@ -147,27 +148,25 @@ def _taken(
     stem, suffix = posixpath.splitext(member.name)
     sidecar = beside.get(f"{stem}{SIDECAR_SUFFIX}")
     if sidecar:
-        put(shard.place(number, SIDECAR_SUFFIX), _bytes(shard, tar, sidecar))
+        put(shard.place(number, SIDECAR_SUFFIX), _bytes(file, sidecar))
     path = shard.place(number, suffix.lower())
-    put(path, _bytes(shard, tar, member))
+    put(path, _bytes(file, member))
     return source_of(item_id, path, note)
 
 
-def _bytes(shard: Shard, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
+def _bytes(file: IO[bytes], member: tarfile.TarInfo) -> Iterator[bytes]:
     """A member's bytes, all of them or an ItemError."""
+    file.seek(member.offset_data)
     left = member.size
-    try:
-        file = tar.extractfile(member)
-        while left and file and (piece := file.read(min(CHUNK, left))):
-            left -= len(piece)
-            yield piece
-    except BROKEN as error:
-        raise unreadable(shard, error) from None
-    if left:
-        raise ItemError("source.truncated", f"{left} of {member.size} bytes are missing")
+    while left:
+        piece = file.read(min(CHUNK, left))
+        if not piece:
+            raise ItemError("source.truncated", f"{left} of {member.size} bytes are missing")
+        left -= len(piece)
+        yield piece
 
 
-def _note(shard: Shard, tar: tarfile.TarFile, member: tarfile.TarInfo | None) -> Note:
+def _note(file: IO[bytes], member: tarfile.TarInfo | None) -> Note:
     """What the sample's JSON says; ItemError where it cannot be read: rights are never guessed."""
     if member is None:
         return Note()
@@ -175,7 +174,7 @@ def _note(shard: Shard, tar: tarfile.TarFile, member: tarfile.TarInfo | None) ->
         text = f"its .json has {member.size} bytes; allowed: {MAX_JSON_BYTES}"
         raise ItemError("source.metadata", text)
     try:
-        record = json.loads(b"".join(_bytes(shard, tar, member)))
+        record = json.loads(b"".join(_bytes(file, member)))
     except (ValueError, RecursionError) as error:
         raise ItemError("source.metadata", f"its .json is none: {error}") from None
     if not isinstance(record, dict):
