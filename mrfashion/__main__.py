@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from mrfashion.errors import ExitCode, MRFashionError
+from mrfashion.visible import VisibleFormatter, visible
 
 
 def build_app() -> typer.Typer:
@@ -48,11 +49,9 @@ def build_app() -> typer.Typer:
             bool, typer.Option("--verbose", "-v", help="Log every step to stderr.")
         ] = False,
     ) -> None:
-        logging.basicConfig(
-            level=logging.INFO if verbose else logging.WARNING,
-            format="%(levelname)s %(name)s: %(message)s",
-            stream=sys.stderr,
-        )
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(VisibleFormatter("%(levelname)s %(name)s: %(message)s"))
+        logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
         if version:
             from mrfashion import __version__
 
@@ -97,7 +96,7 @@ def run(arguments: list[str]) -> int:
         build_app()(arguments, prog_name="mrfashion")
         return ExitCode.COMPLETE
     except MRFashionError as error:
-        typer.echo(f"mrfashion: {error}", err=True)
+        typer.echo(f"mrfashion: {visible(str(error), but=chr(10))}", err=True)
         return error.exit_code
     except SystemExit as request:
         code = int(request.code or ExitCode.COMPLETE)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mrfashion.errors import ExitCode
+from mrfashion.visible import visible
 
 if TYPE_CHECKING:
     from mrfashion.pipeline import Summary
@@ -171,7 +172,8 @@ def _tell(summary: Summary, out: Path) -> str:
         lines.append("  [splits] and [samples] in --config say which are evaluated, and how long")
     lines += [line + (f", {count} times" if count > 1 else "") for line, count in told.items()]
     for failure in summary.failures:
-        lines.append(f"  failed    {failure.source_id}: {failure.error}: {failure.text}")
+        told_failure = f"{failure.source_id}: {failure.error}: {failure.text}"
+        lines.append(f"  failed    {visible(told_failure)}")
     for stage, notes in summary.notes.items():
         lines.append(f"  {stage:<11}" + ", ".join(f"{n} {why}" for why, n in notes.items()))
     return "\n".join(lines)
@@ -180,4 +182,4 @@ def _tell(summary: Summary, out: Path) -> str:
 def _told_reject(row: Reject) -> str:
     measured = "" if row.measured is None else f" ({row.measured:g}, needed {row.threshold:g})"
     detail = f" ({row.detail})" if row.detail else ""
-    return f"  rejected  {row.source_id}: {row.stage}: {row.reason}{measured}{detail}"
+    return visible(f"  rejected  {row.source_id}: {row.stage}: {row.reason}{measured}{detail}")

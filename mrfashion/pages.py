@@ -1,7 +1,8 @@
 """Static pages that open from a disk: one template, one style, one policy that allows no more.
 
-Every text is escaped by Jinja2. The content security policy lets in the page's own style and
-script, by hash, and pictures and videos that lie beside it; nothing else, and no network.
+Every text is escaped by Jinja2, and characters that would turn its reading direction are spelled
+out. The content security policy lets in the page's own style and script, by hash, and pictures and
+videos that lie beside it; nothing else, and no network.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mrfashion.errors import InputRefused
+from mrfashion.visible import visible
 
 OURS = "mrfashion.templates"  # the shared style and macros
 
@@ -26,6 +28,7 @@ def render_page(package: str, name: str, *, scripts: tuple[str, ...] = (), **val
         loader=FunctionLoader(lambda file: _text(package, file) or _text(OURS, file)),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -54,6 +57,11 @@ def remove_others(folder: Path, keep: set[str], *suffixes: str) -> None:
 def degrees(angle_deg: float) -> str:
     """An angle in words: whole degrees, a true minus, and never a minus zero."""
     return f"{round(angle_deg)}°".replace("-", "−")
+
+
+def _shown(value: Any) -> Any:
+    """A text from outside as it may be looked at; markup is our own."""
+    return visible(value, but="\n\t") if type(value) is str else value
 
 
 def _text(package: str, file: str) -> str | None:
