@@ -200,6 +200,6 @@ def _clip(posed: Posed, deal: Mapping[str, tuple[str, str]]) -> tables.Clip:
         split=split,
         views=views,
         view_fraction=fraction,
-        measurements=span.measurements | turning(posed.yaw_deg, info.fps),
+        measurements=shot.measurements | turning(posed.yaw_deg, info.fps),
         still=source.stills is not None,
     )

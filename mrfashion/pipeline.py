@@ -23,6 +23,8 @@ from mrfashion.artefacts import (
     write_json,
 )
 from mrfashion.config import to_dict
+from mrfashion.crops import BarConfig, whole, without_bars
+from mrfashion.duplicates import DuplicateConfig
 from mrfashion.environment import RunLog, environment, now_utc
 from mrfashion.errors import ConfigError, InputRefused
 from mrfashion.executors import Executor, ExecutorConfig, Threads
@@ -51,7 +53,7 @@ from mrfashion.steps import (
     hash_source,
     survey_source,
 )
-from mrfashion.survey import Span, shot_of
+from mrfashion.survey import Span
 from mrfashion.tables import Failure, Reject
 from mrfashion.viewing import Posed, posed_clip, view_clip
 
@@ -69,6 +71,7 @@ class CurateConfig:
     filters: FilterConfig = field(default_factory=FilterConfig)
     poses: PoseConfig = field(default_factory=PoseConfig)
     references: ReferenceConfig = field(default_factory=ReferenceConfig)
+    bars: BarConfig = field(default_factory=BarConfig)
     splits: SplitConfig = field(default_factory=SplitConfig)
     samples: SampleConfig = field(default_factory=SampleConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)  # changes no byte
@@ -241,9 +244,9 @@ class _Run:
         work = partial(
             survey_source, detector=self.config.shots.chosen(), limits=self.config.limits
         )
-        values = self._run("survey", 5, to_dict(self.config.shots), work, items)
+        values = self._run("survey", 6, to_dict(self.config.shots), work, items)
         return [
-            KeptShot(source, digest, value["frames"], VideoInfo(**value["info"]), Span(**span))
+            self._shot(source, digest, value["frames"], VideoInfo(**value["info"]), Span(**span))
             for source, digest in hashed
             if (value := values.get(source.source_id))
             for span in value["spans"]
@@ -253,14 +256,20 @@ class _Run:
         """Pure, from stored measurements: a changed threshold costs no decoding."""
         kept = []
         for shot in shots:
-            measured = shot_of(shot.info, shot.span)
             if shot.source.stills is not None:
                 kept.append(shot)  # the rules of footage are not for pictures
-            elif dropped := first_dropping(CLIP_FILTERS, self.config.filters, measured):
+            elif dropped := first_dropping(CLIP_FILTERS, self.config.filters, shot.measured):
                 name, verdict = dropped
                 why = (verdict.reason, verdict.measured, verdict.threshold)
                 self._reject(shot.span.clip_id, shot.source, f"filter.{name}", *why)
             else:
+    def _shot(
+        self, source: Source, digest: str, frames: int, info: VideoInfo, span: Span
+    ) -> KeptShot:
+        bars = self.config.bars.remove
+        crop = without_bars(info, span.measurements) if bars else whole(info)
+        return KeptShot(source, digest, frames, info, span, crop)
+
                 kept.append(shot)
         return kept
 
@@ -284,7 +293,7 @@ class _Run:
         for shot in shots:
             by_source[shot.source.source_id].append(shot)
         items = [
-            Item(source_id, source_id, [shot.span.clip_id for shot in of_source], of_source)
+            Item(source_id, source_id, [shot.inputs for shot in of_source], of_source)
             for source_id, of_source in by_source.items()
         ]
         work = partial(encode_clips, root=self.root, crf=self.config.crf)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,7 +93,8 @@ class Poser:
         if origin != SIDECAR:
             return [self.settings(origin), clip["sha256"]]
         stat = sidecar_path(shot.source.path).stat()
-        return [SIDECAR, stat.st_size, stat.st_mtime_ns, shot.span.first, shot.span.last]
+        part = [shot.span.first, shot.span.last, *astuple(shot.crop)]
+        return [SIDECAR, stat.st_size, stat.st_mtime_ns, *part]
 
     def pose(self, job: tuple[KeptShot, str]) -> dict[str, Any]:
         """Write a shot's keypoints and what else is known of it => where they lie."""
@@ -112,7 +113,7 @@ class Poser:
                 "sidecar.length",
                 f"the sidecar has {sidecar.frames} frames; the video {shot.source_frames}",
             )
-        return sidecar.cut(shot.span.first, shot.span.last + 1, *shot.size)
+        return sidecar.cut(shot.span.first, shot.span.last + 1, shot.crop)
 
     def _estimate(self, shot: KeptShot) -> Sidecar:
         images = (frame.image for frame in decode(self.root / shot.path))

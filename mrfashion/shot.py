@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any
 
+from mrfashion.crops import Crop
+from mrfashion.filters.verdict import Shot
 from mrfashion.media import VideoInfo
 from mrfashion.sources.source import Source
 from mrfashion.survey import Span
@@ -18,6 +21,7 @@ class KeptShot:
     source_frames: int  # of the whole video
     info: VideoInfo
     span: Span
+    crop: Crop
 
     @property
     def path(self) -> str:
@@ -26,5 +30,22 @@ class KeptShot:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of its clip: even, since 4:2:0 has no odd ones."""
-        return self.info.height // 2 * 2, self.info.width // 2 * 2
+        """Height and width of its clip."""
+        return self.crop.height, self.crop.width
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What its clip's pixels depend on, beside the source; plain JSON values."""
+        return [self.span.clip_id, *astuple(self.crop)]
+
+    @property
+    def measurements(self) -> dict[str, float]:
+        """What the survey measured, and where in the source's frames the clip's corner lies."""
+        corner = {"crop_left": float(self.crop.left), "crop_top": float(self.crop.top)}
+        return self.span.measurements | corner
+
+    @property
+    def measured(self) -> Shot:
+        """What the filters of clips see of it."""
+        height, width = self.size
+        return Shot(width, height, self.info.fps, self.span.frames, self.span.measurements)

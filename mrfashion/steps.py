@@ -63,7 +63,8 @@ def encode_clips(shots: Sequence[KeptShot], root: Path, crf: int) -> dict[str, A
     for shot in sorted(shots, key=lambda shot: shot.span.first):
         skip, count = shot.span.first - position, shot.span.frames
         path = root / shot.path
-        written = write_clip(path, islice(frames, skip, skip + count), shot.info.fps, crf)
+        kept = (image[shot.crop.part] for image in islice(frames, skip, skip + count))
+        written = write_clip(path, kept, shot.info.fps, crf)
         if written != count:
             raise ItemError("decode.truncated", f"{written} of {count} frames could be read")
         position = shot.span.last + 1

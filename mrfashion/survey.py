@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrfashion.filters.verdict import Shot
+from mrfashion.crops import scaled, without_bars
+from mrfashion.fingerprints import fingerprint
 from mrfashion.limits import LIMITS, SourceLimits
 from mrfashion.measures import MEASURES
-from mrfashion.measures.measure import Measure
+from mrfashion.measures.measure import Watcher, every
 from mrfashion.media import Planes, VideoInfo, open_planes
-from mrfashion.shots.runs import ShotDetector
-from mrfashion.small_pictures import small_picture
+from mrfashion.shots.runs import Run, ShotDetector
+from mrfashion.small_pictures import SmallPicture, shrunk, small_picture, small_size
 from mrfashion.timing import require_even
+
+KEPT_S, KEPT_PX = 0.125, 96  # pictures that fingerprints are made of: how often, and their side
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Span:
     start_pts: int
     end_pts: int
     measurements: dict[str, float]
+    fingerprint: str | None  # of the shot without its bars; None where it is a few frames long
 
     @property
     def frames(self) -> int:
@@ -51,30 +55,46 @@ def survey(
     pts: list[int] = []
     with open_planes(path, limits) as (info, frames):
         measures = [measure(info.fps) for measure in MEASURES]
-        runs = detector.shots(_watched(frames, pts, measures), info.fps)
+        pictures = _Pictures(info)
+        runs = detector.shots(_watched(frames, pts, [*measures, pictures]), info.fps)
     require_even(pts, info.time_base, info.fps)
     spans = []
     for run in runs:
         name = clip_id(source_sha256, pts[run.first], pts[run.last], info.time_base)
         measured = {key: value for m in measures for key, value in m.of(run).items()}
-        spans.append(
-            asdict(Span(name, run.first, run.last, pts[run.first], pts[run.last], measured))
-        )
+        ends = (run.first, run.last, pts[run.first], pts[run.last])
+        spans.append(asdict(Span(name, *ends, measured, pictures.fingerprint(run, measured))))
     return {"info": asdict(info), "frames": len(pts), "spans": spans}
 
 
-def shot_of(info: VideoInfo, span: Span) -> Shot:
-    """What the filters see of a span."""
-    return Shot(info.width, info.height, info.fps, span.frames, span.measurements)
-
-
 def _watched(
-    frames: Iterable[Planes], pts: list[int], measures: Sequence[Measure]
+    frames: Iterable[Planes], pts: list[int], watchers: Sequence[Watcher]
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the small pictures of a video, noting each one's pts and what is measured of it."""
     for planes in frames:
         picture = small_picture(planes)
-        for measure in measures:
-            measure.see(len(pts), planes, picture)
+        for watcher in watchers:
+            watcher.see(len(pts), planes, picture)
         pts.append(planes.pts)
         yield picture.rgb
+
+
+class _Pictures:
+    """Pictures of 96 px, eight a second: bars and shots are only known at the end."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        self.info = info
+        self.step = every(KEPT_S, info.fps)
+        self.kept: list[NDArray[np.uint8]] = []
+
+    def see(self, index: int, planes: Planes, picture: SmallPicture) -> None:
+        if index % self.step == 0:
+            height, width = picture.luma.shape
+            self.kept.append(shrunk(picture.luma, small_size(height, width, KEPT_PX)))
+
+    def fingerprint(self, run: Run, measurements: dict[str, float]) -> str | None:
+        kept = self.kept[-(-run.first // self.step) : run.last // self.step + 1]
+        crop = without_bars(self.info, measurements)
+        if not kept:
+            return None
+        return fingerprint(np.stack([scaled(crop, self.info, small) for small in kept]))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrfashion.filters import CLIP_FILTERS, FilterConfig
+from mrfashion.filters.verdict import Shot
 from mrfashion.measures import MEASURES
 from mrfashion.measures.bars import SIDES, Bars, dark_margins, turned
 from mrfashion.measures.blocks import blockiness
@@ -19,7 +20,7 @@ from mrfashion.media import Planes, VideoInfo
 from mrfashion.shots.content import ContentCuts
 from mrfashion.shots.runs import Run
 from mrfashion.small_pictures import SmallPicture, shrunk, small_size
-from mrfashion.survey import Span, shot_of, survey
+from mrfashion.survey import Span, survey
 
 FPS = 8.0
 Luma = np.ndarray
@@ -175,6 +176,7 @@ def test_no_filter_drops_real_clips_and_their_black_lines_are_found(
 ) -> None:
     found = survey(realdata / name, "a" * 64, ContentCuts())
     span = Span(**found["spans"][0])
-    shot = shot_of(VideoInfo(**found["info"]), span)
+    info = VideoInfo(**found["info"])
+    shot = Shot(info.width, info.height, info.fps, span.frames, span.measurements)
     assert all(getattr(FilterConfig(), name).judge(shot).kept for name in CLIP_FILTERS)
     assert tuple(span.measurements[f"bar_{side}"] for side in SIDES) == bars

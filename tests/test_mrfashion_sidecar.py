@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mrfashion.crops import Crop
 from mrfashion.errors import ItemError
 from mrfashion.poses.sidecar import Sidecar, read_sidecar, write_sidecar
 from tests.footage import turning_clip
@@ -32,15 +33,18 @@ def test_a_sidecar_reads_back(tmp_path: Path) -> None:
 
 def test_a_cut_keeps_the_frames_of_the_shot() -> None:
     frames, points, yaw = turning_clip(0, 40)
-    sidecar = Sidecar(points, yaw, (frames != 230).any(-1), np.zeros((23, 64, 48, 2), np.float32))
-    part = sidecar.cut(5, 9, 62, 46)
-    assert np.array_equal(part.keypoints, points[5:9], equal_nan=True)
+    mask = (frames != 230).any(-1)
+    sidecar = Sidecar(points, yaw, mask, np.zeros((23, 64, 48, 2), np.float32))
+    part = sidecar.cut(5, 9, Crop(2, 0, 46, 62))
+    moved = np.add(part.keypoints, (2, 0, 0))
+    assert np.allclose(moved, points[5:9], equal_nan=True)
+    assert np.array_equal(part.mask, mask[5:9, :62, 2:])
     assert part.mask is not None
     assert part.flow is not None
     assert part.mask.shape == (4, 62, 46)
     assert part.flow.shape == (3, 62, 46, 2)
     with pytest.raises(ItemError, match="the mask is"):
-        sidecar.cut(5, 9, 640, 480)
+        sidecar.cut(5, 9, Crop(0, 0, 480, 640))
 
 
 @pytest.mark.parametrize("count", [17, 23])

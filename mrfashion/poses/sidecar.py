@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrfashion.artefacts import write_atomic
+from mrfashion.crops import Crop
 from mrfashion.errors import ItemError
 from mrfashion.generation import KEYPOINTS, Keypoints
 from mrfashion.poses.array_files import BROKEN, member_bytes, npy_array, npz_bytes
@@ -56,23 +57,26 @@ class Sidecar:
         """Frames of the video it belongs to."""
         return len(self.keypoints)
 
-    def cut(self, first: int, stop: int, height: int, width: int) -> Sidecar:
-        """The part from frame `first` up to `stop`, for frames cropped to `height`, `width`."""
-        yaw, mask, flow = self.yaw_deg, self.mask, self.flow
+    def cut(self, first: int, stop: int, crop: Crop) -> Sidecar:
+        """The part from frame `first` up to `stop`, for frames cropped."""
+        yaw, mask, flow, boxes = self.yaw_deg, self.mask, self.flow, self.boxes_xyxy_px
+        height, width = crop.top + crop.height, crop.left + crop.width
         if mask is not None and (mask.shape[1] < height or mask.shape[2] < width):
-            text = f"the mask is {mask.shape[1:]}; the frames are {(height, width)}"
+            text = f"the mask is {mask.shape[1:]}; the frames are {(height, width)} at least"
             raise ItemError("sidecar.shape", text)
+        corner = np.array((crop.left, crop.top), np.float32)
+        keypoints = self.keypoints[first:stop].copy()
+        keypoints[..., :2] -= corner
         return Sidecar(
-            self.keypoints[first:stop],
+            keypoints,
             None if yaw is None else yaw[first:stop],
-            None if mask is None else mask[first:stop, :height, :width],
-            None if flow is None else flow[first : stop - 1, :height, :width],
+            None if mask is None else mask[first:stop, *crop.part],
+            None if flow is None else flow[first : stop - 1, *crop.part],
             self.meta,
-            *(None if a is None else a[first:stop] for a in self._detections()),
+            None if boxes is None else boxes[first:stop] - np.tile(corner, 2),
+            None if self.detector_scores is None else self.detector_scores[first:stop],
+            None if self.people is None else self.people[first:stop],
         )
-
-    def _detections(self) -> tuple[NDArray[Any] | None, ...]:
-        return self.boxes_xyxy_px, self.detector_scores, self.people
 
 
 def sidecar_path(video: Path) -> Path:
