@@ -23,6 +23,7 @@ class Page:
     length: bool = True  # whether it says how long it is
     ranges: bool = True
     endless: bool = False
+    drips_s: float = 0.0  # between the sixteenths of the body
     stalls: bool = False  # after half of the body, until the server is released
 
 
@@ -81,6 +82,10 @@ class Answer(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
             self.server.half.set()
             self.server.released.wait(20)
+        elif page.drips_s:
+            for start in range(0, len(body), max(1, len(body) // 16)):
+                self.wfile.write(body[start : start + max(1, len(body) // 16)])
+                self.server.released.wait(page.drips_s)
         elif page.broken:
             page.broken -= 1
             self.wfile.write(body[:half])

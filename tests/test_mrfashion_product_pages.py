@@ -5,6 +5,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from mrfashion.errors import InputRefused
 from mrfashion.loader import ClipDataset
 from mrfashion.manifest import Dataset
 from mrfashion.media import read_frames
-from mrfashion.pipeline import CurateConfig, curate
+from mrfashion.pipeline import curate
 from mrfashion.poses import ESTIMATORS
 from mrfashion.poses.estimator import PoseTrack
 from mrfashion.posing import PoseConfig
@@ -219,13 +220,8 @@ def test_stills_are_lent_and_never_asked_for(
     path = list_of(
         shop, ({"product_id": "dress", "picture": f"{view}.png", "view": view} for view in VIEWS)
     )
-    config = CurateConfig(
-        shots=CONFIG.shots,
-        filters=CONFIG.filters,
-        samples=CONFIG.samples,
-        poses=PoseConfig(estimator="standing"),
-        splits=SplitConfig(0.0, 0.0, 1.0),
-    )
+    splits = SplitConfig(0.0, 0.0, 1.0)
+    config = replace(CONFIG, poses=PoseConfig(estimator="standing"), splits=splits)
     summary = curate([str(tmp_path / "videos"), f"product_pages:{path}"], tmp_path / "set", config)
     assert not summary.failures
     assert not summary.rejects

@@ -1,9 +1,12 @@
 """Lists of videos on the web, against a server that answers as the web does at its worst."""
 
 import json
+import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -300,6 +303,37 @@ def test_a_kill_loses_nothing_finished_and_the_rest_goes_on_by_range(
     assert isinstance(found["b.mp4"], Source)
     assert found["b.mp4"].path.read_bytes() == body
     assert server.asked == [("/b.mp4", None), ("/b.mp4", f"bytes={have}-")]
+
+
+@pytest.mark.skipif(not os.environ.get("MRFASHION_FULL"), reason="a minute: MRFASHION_FULL=1")
+def test_kills_at_random_moments_ask_for_nothing_finished(
+    server: MediaServer, video: bytes, tmp_path: Path
+) -> None:
+    for number in range(6):
+        body = video + bytes([number]) * 400_000
+        server.pages[f"/{number}.mp4"] = Page(body, drips_s=0.02, length=number % 2 == 0)
+    arguments = [str(list_of(tmp_path, all_of(server))), str(tmp_path / "out")]
+    journal, rng = tmp_path / "out/web/downloads.jsonl", random.Random(0)
+
+    def finished() -> list[str]:
+        lines = journal.read_bytes().split(b"\n")[:-1] if journal.exists() else []
+        rows = [json.loads(line) for line in lines]
+        return [row["url"].removeprefix(server.url) for row in rows if row["status"] == "ok"]
+
+    for _ in range(20):
+        before, asked = finished(), len(server.asked)
+        with subprocess.Popen([sys.executable, "-c", KILLED, *arguments]) as process:
+            while process.poll() is None and len(server.asked) == asked:
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0, 0.8))
+            process.send_signal(signal.SIGKILL)
+        assert not {path for path, _ in server.asked[asked:]} & set(before)
+    found = read(tmp_path, all_of(server))
+    for entry, page in zip(found.values(), server.pages.values(), strict=True):
+        assert isinstance(entry, Source)
+        assert entry.path.read_bytes() == page.body
+    assert sorted(finished()) == sorted(server.pages)
+    assert any(asked for _, asked in server.asked)  # some went on by range
 
 
 def test_halves_of_two_files_are_never_joined(

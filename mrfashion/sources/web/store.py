@@ -54,6 +54,8 @@ class Downloads:
     def __init__(self, folder: Path, config: WebConfig, shard: Shard = WHOLE) -> None:
         self.folder, self.config, self.shard = folder, config, shard
         self.hosts = Hosts(config)
+        # Shards may want the same picture: each brings its own, and the last one's is in place.
+        self.on_its_way = folder / "partial" / ("" if shard.whole else shard.name)
         self.journal = open_journal(folder, "downloads", shard)
 
     def get(self, url: str, wanted: Wanted) -> Download:
@@ -113,7 +115,7 @@ class Downloads:
                 return value
 
     def _attempt(self, url: str, key: str, wanted: Wanted, meter: Meter) -> dict[str, Any]:
-        path = self.folder / "partial" / f"{key}.media"
+        path = self.on_its_way / f"{key}.media"
         path.parent.mkdir(parents=True, exist_ok=True)
         resumed = bool(self._partial(key))
         fetched = wanted.fetch(self._yt_dlp, url, path, meter)
@@ -133,7 +135,7 @@ class Downloads:
         return {**made, "info": fetched.info, "retrieved": now_utc()}
 
     def _partial(self, key: str) -> list[Path]:
-        return list((self.folder / "partial").glob(f"{key}.*"))
+        return list(self.on_its_way.glob(f"{key}.*"))
 
     def _clear(self, key: str) -> None:
         for path in self._partial(key):
