@@ -71,12 +71,12 @@ def view_clip(job: tuple[KeptShot, Path], filters: FilterConfig) -> dict[str, An
     shot, path = job
     sidecar = read_sidecar(path)
     height, width = shot.size
-    seen = PosedShot(sidecar.keypoints, shot.info.fps, width, height, sidecar.people)
+    yaw, confidence = _yaw(sidecar, shot.info.fps, shot.size)
+    seen = PosedShot(sidecar.keypoints, shot.info.fps, width, height, sidecar.people, yaw)
     stills = shot.source.stills
     if stills is None and (dropped := first_dropping(POSE_FILTERS, filters, seen)):
         name, verdict = dropped
         return {"dropped": [name, verdict.reason, *numbers([verdict.measured, verdict.threshold])]}
-    yaw, confidence = _yaw(sidecar, shot.info.fps, shot.size)
     if stills is not None:
         yaw, confidence = _as_stated(yaw, confidence, stills)
     box = box_of(sidecar.keypoints.reshape(-1, 3))

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrfashion.config import load_config
+from mrfashion.errors import ConfigError
 from mrfashion.filters import POSE_FILTERS, FilterConfig
 from mrfashion.filters.person import PosedShot, WholeBody
+from mrfashion.filters.turn import Turn
 from mrfashion.manifest import Dataset
 from mrfashion.pipeline import CurateConfig, curate
 from tests.footage import BODY_XY
@@ -197,3 +199,22 @@ def test_real_clips_get_the_verdict_a_person_would_give(realdata: Path, tmp_path
     verdicts: dict[str, str | None] = {row.source_id[3:]: row.reason for row in long_enough}
     verdicts |= {clip.source_id[3:]: None for clip in dataset.clips.values()}
     assert verdicts == {name: EXPECTED[name] for name in names}
+
+
+def facing(*yaw_deg: float) -> PosedShot:
+    """A whole person who faces each of these ways for half a second."""
+    yaw = np.repeat(np.array(yaw_deg, np.float32), int(FPS / 2))
+    return replace(shot(body(len(yaw))), yaw_deg=yaw)
+
+
+def test_turning_is_asked_for_only_where_the_config_says_so() -> None:
+    assert first_reason(facing(0)) is None
+    asked = FilterConfig(turn=Turn(views=("front", "back"), max_gap_deg=180))
+    assert first_reason(facing(0, 45, 90, 135, 180), asked) is None
+    assert first_reason(facing(0, 45, 90), asked) == "no back view"
+    assert first_reason(facing(0, 180), asked) is None
+    narrow = FilterConfig(turn=Turn(max_gap_deg=90))
+    assert first_reason(facing(0, 45, 90, 135, 180), narrow) == "turns too little"
+    assert first_reason(shot(body()), asked) == "no front view"
+    with pytest.raises(ConfigError, match="behind"):
+        Turn(views=("behind",))

@@ -25,6 +25,7 @@ from mrfashion.filters.technical import (
     Resolution,
     Sharpness,
 )
+from mrfashion.filters.turn import Turn
 
 CLIP_FILTERS = (
     "duration",
@@ -46,6 +47,7 @@ POSE_FILTERS = (
     "whole_body",
     "in_frame",
     "proportions",
+    "turn",
 )
 
 
@@ -70,3 +72,4 @@ class FilterConfig:
     whole_body: WholeBody = field(default_factory=WholeBody)
     in_frame: InFrame = field(default_factory=InFrame)
     proportions: Proportions = field(default_factory=Proportions)
+    turn: Turn = field(default_factory=Turn)

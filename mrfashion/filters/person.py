@@ -46,6 +46,7 @@ class PosedShot:
     width: int
     height: int
     people: NDArray[np.int16] | None = None  # f, -1 where no detector ran; None: none ever did
+    yaw_deg: NDArray[np.float32] | None = None  # f, NaN where unknown; None: nowhere known
 
     def inside(self) -> NDArray[np.bool_]:
         """f 17, known joints within the frame: estimators go on guessing beyond its edge."""
