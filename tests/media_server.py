@@ -35,7 +35,6 @@ class MediaServer(http.server.ThreadingHTTPServer):
         self.pages: dict[str, Page] = {}
         self.asked: list[tuple[str, str | None]] = []  # path, range
         self.cookies: list[str | None] = []
-        self.half = threading.Event()  # a stalling answer has sent its half
         self.released = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -80,7 +79,6 @@ class Answer(http.server.BaseHTTPRequestHandler):
         elif page.stalls:
             self.wfile.write(body[:half])
             self.wfile.flush()
-            self.server.half.set()
             self.server.released.wait(20)
         elif page.drips_s:
             for start in range(0, len(body), max(1, len(body) // 16)):
