@@ -67,7 +67,7 @@ class ExecutorConfig:
     """
 
     kind: Literal["auto", "thread", "process"] = "auto"
-    item_timeout_s: float = 3600.0  # a survey runs at several times real time: hours of video
+    item_timeout_s: float = 5 * 3600.0  # after [limits] seconds, whose error says more
 
     def __post_init__(self) -> None:
         if not self.item_timeout_s > 0:

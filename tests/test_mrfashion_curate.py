@@ -1,17 +1,11 @@
-import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mrfashion.errors import ConfigError, ExitCode, InputRefused
+from benchmark.soak.curation import soak
+from mrfashion.errors import ConfigError, InputRefused
 from mrfashion.filters import FilterConfig
 from mrfashion.filters.technical import Resolution, Sharpness
 from mrfashion.manifest import Dataset
@@ -194,60 +188,10 @@ def test_an_unfinished_dataset_is_refused_with_the_command(tmp_path: Path) -> No
         Dataset(tmp_path)
 
 
-KILLS = int(os.environ.get("MRFASHION_KILLS", "4"))
-SMALL = """
-[poses]
-use = "sidecar"
-[turntable]
-groups = 2
-frames = 12
-fps = 6
-height = 48
-width = 36
-flow = false
-[filters.resolution]
-min_side_px = 36
-[splits]
-train = 0.5
-val = 0.0
-test = 0.5
-[samples]
-frames = 8
-splits = ["test"]
-"""
-
-
-def count_files(root: Path) -> int:
-    """How far a run is, in files; they come and go while it is counted."""
-    return sum(len(names) for _, _, names in os.walk(root))
-
-
-def test_kills_at_random_moments_change_nothing(footage: Path, tmp_path: Path) -> None:
-    """MRFASHION_KILLS=20 makes it the long version."""
-    (tmp_path / "small.toml").write_text(SMALL)
-    command = [sys.executable, "-m", "mrfashion", "curate", "turntable", str(footage)]
-    command += ["--config", str(tmp_path / "small.toml"), "--out"]
-    calm = subprocess.run([*command, str(tmp_path / "calm")], capture_output=True)
-    assert calm.returncode == ExitCode.SOME_FAILED
-    whole = count_files(tmp_path / "calm")
-    rng = random.Random(0)
-    out = tmp_path / "killed"
-    killed = 0
-    for number in range(KILLS):
-        # By what is done, not by the clock: a busy machine would shift every moment.
-        goal = whole * (number + rng.random()) / (KILLS + 1)
-        process = subprocess.Popen(
-            [*command, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while process.poll() is None and count_files(out) < goal:
-            time.sleep(0.005)
-        time.sleep(rng.uniform(0, 0.2))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-    subprocess.run([*command, str(out)], capture_output=True)
-    assert killed > KILLS // 2
-    assert tables_of(out) == tables_of(tmp_path / "calm")
-    assert not [path for path in out.rglob(".*") if path.name != ".lock"]
-    for journal in (out / "stages").glob("*.jsonl"):
-        rows = [json.loads(line) for line in journal.read_text().splitlines()]
-        assert len({row["key"] for row in rows}) == len(rows), journal.name
+def test_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
+    """`python -m benchmark.soak.curation` is the long version."""
+    soaked = soak(tmp_path, kills=3, seed=0)
+    assert soaked.commands_killed + soaked.workers_killed >= 2
+    assert not soaked.differing
+    assert not soaked.left_over
+    assert not soaked.repeated
