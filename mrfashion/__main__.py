@@ -29,6 +29,7 @@ def build_app() -> typer.Typer:
     from leaderboard.commands import mount as mount_leaderboard
     from model.commands import mount as mount_model
     from mrfashion.commands import mount as mount_mrfashion
+    from mrfashion.dataset_commands import mount as mount_dataset
     from mrfashion.pose_commands import mount as mount_pose
     from mrfashion.weights_commands import mount as mount_weights
 
@@ -59,6 +60,7 @@ def build_app() -> typer.Typer:
             raise typer.Exit
 
     mount_mrfashion(app, _lacks)
+    mount_dataset(app)
     mount_pose(app)
     mount_weights(app, _tried)
     for mount in (

@@ -19,6 +19,7 @@ EARS = [3, 4]  # left, right
 HEAD = [*NOSE_AND_EYES, *EARS]
 FACE = list(range(23, 91))  # the 68 points of COCO-WholeBody's face
 SHOULDERS, HIPS = [5, 6], [11, 12]
+NO_HEAD = "face_blur.no_head"
 SHOULDERS_IN_TORSOS = 0.72  # facts of curation, section 8: K of the shoulders
 NECK_IN_TORSOS = 0.45  # ours: from between the shoulders up to the middle of the face
 
@@ -43,7 +44,7 @@ def face_circles(
 
     `yaw_deg` is NaN where it is not known, and then a face is expected. A frame shows none if the
     body turns its back and the head does not look round: its nose, eyes and face points are not
-    trusted, or its ears stand as from behind. ItemError (face_blur.no_head) where a face is
+    trusted, or its ears stand as from behind. ItemError (NO_HEAD) where a face is
     expected in a clip whose keypoints never tell where.
     """
     centre, certain = _centres(keypoints, config)
@@ -53,7 +54,7 @@ def face_circles(
     if not shown.any():
         return np.full((len(keypoints), 3), np.nan)
     if not known.any() or not np.isfinite(size).any():
-        raise ItemError("face_blur.no_head", "no keypoint tells where the head is, or how large")
+        raise ItemError(NO_HEAD, "no keypoint tells where the head is, or how large")
     between = np.column_stack([_filled(column) for column in centre.T])
     radius = config.radius_torsos * _largest_near(_filled(size), round(config.hold_s * fps))
     radius = np.maximum(radius, _reach(keypoints, between, config))

@@ -15,6 +15,7 @@ HELP = (
     "describe",
     "doctor",
     "explain",
+    "export",
     "generate",
     "generators",
     "generators check",
