@@ -15,10 +15,10 @@ from mrfashion.artefacts import content_hash
 from mrfashion.inventory import INVENTORY, write_inventory
 from mrfashion.manifest import KEYPOINT_PARTS, MASK_PARTS, VIEW_PART
 from mrfashion.parts import write_parts
+from mrfashion.placing import Placed
 from mrfashion.poses.cache import STEPS_PER_PX, pack
 from mrfashion.samples import Drawn, make_samples
 from mrfashion.sources.source import UNKNOWN_LICENCE
-from mrfashion.splits import assign, split_groups
 from mrfashion.viewing import Posed, box_of, numbers
 from mrfashion.views import coverage, turning
 
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 def write(
     root: Path,
     config: CurateConfig,
-    posed: Sequence[Posed],
+    placed: Placed,
     references: Mapping[str, dict[str, Any]],
-    estimators: dict[str, Any],
     summary: Summary,
 ) -> None:
     """Write every table of the dataset; samples last, since their presence means it is whole.
@@ -41,16 +40,17 @@ def write(
     """
     for name in (INVENTORY, "samples.parquet"):
         (root / name).unlink(missing_ok=True)
-    posed = sorted(posed, key=lambda p: p.clip_id)
-    deal = _dealt(posed, config)
+    posed, deal = placed.posed, placed.grouped.deal
     drawn = _draw_samples(posed, deal, references, config)
-    header = {"config_hash": config.hash()}
+    header = {"config_hash": config.hash(), **placed.header}
     header["input_hash"] = content_hash(sorted({p.shot.source_sha256 for p in posed}))
-    _write_poses(root, posed, estimators, header)
+    _write_poses(root, posed, summary.estimators, header)
     clips = (_clip(p, deal) for p in posed)
     tables.CLIPS.write_in_order(root / "clips.parquet", clips, **header)
     candidates = (row for p in posed for row in _candidates(references, p.clip_id))
     tables.REFERENCES.write_in_order(root / "references.parquet", candidates, **header)
+    tables.SPLITS.write_in_order(root / "splits.parquet", placed.placements(), **header)
+    tables.TIES.write(root / "ties.parquet", placed.grouped.ties, **header)
     tables.REJECTS.write(root / "rejects.parquet", summary.rejects, **header)
     tables.FAILURES.write(root / "failures.parquet", summary.failures, **header)
     tables.SAMPLES.write(
@@ -147,26 +147,6 @@ def _mask_rows(posed: Sequence[Posed]) -> Iterator[tables.MaskRow]:
             yield tables.MaskRow(clip.clip_id, frames, height, width, bits)
 
 
-def _dealt(posed: Sequence[Posed], config: CurateConfig) -> dict[str, tuple[str, str]]:
-    """Clip id => its split group and its split."""
-    groups = split_groups({p.clip_id: _ties(p) for p in posed})
-    splits = assign(groups, config.splits)
-    return {clip_id: (group, splits[group]) for clip_id, group in groups.items()}
-
-
-def _ties(posed: Posed) -> list[tuple[str, str]]:
-    product = _product(posed)
-    return [
-        ("source", posed.shot.source_sha256),
-        ("garment", posed.garment_group),
-        *([("product", product)] if product else []),
-    ]
-
-
-def _product(posed: Posed) -> str | None:
-    return posed.shot.source.product_id or posed.meta.get("product_id")
-
-
 def _clip(posed: Posed, deal: Mapping[str, tuple[str, str]]) -> tables.Clip:
     shot, meta = posed.shot, posed.meta
     source, span, info = shot.source, shot.span, shot.info
@@ -182,7 +162,7 @@ def _clip(posed: Posed, deal: Mapping[str, tuple[str, str]]) -> tables.Clip:
         source_url=source.url or meta.get("source_url"),
         licence=licence or UNKNOWN_LICENCE,
         terms=source.terms or meta.get("terms"),
-        product_id=_product(posed),
+        product_id=posed.product_id,
         path=posed.clip["path"],
         sha256=posed.clip["sha256"],
         start_pts=span.start_pts,

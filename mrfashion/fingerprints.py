@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 
@@ -40,7 +39,7 @@ def frame_places(frames: int) -> list[int]:
     return [int((i + 0.5) * frames / FRAMES) for i in range(FRAMES)]
 
 
-def fingerprint(pictures: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> str:
+def fingerprint(pictures: NDArray[np.uint8]) -> str:
     """Luma of a clip (n h w, uint8: all frames, or any evenly spaced) => 2092 characters.
 
     Bars must be cut off before: a copy with bars is otherwise another picture.

@@ -30,8 +30,11 @@ from mrfashion.errors import ConfigError, InputRefused
 from mrfashion.executors import Executor, ExecutorConfig, Threads
 from mrfashion.filters import CLIP_FILTERS, FilterConfig
 from mrfashion.filters.verdict import first_dropping
+from mrfashion.garments import GarmentConfig
+from mrfashion.grouping import read_frozen
 from mrfashion.limits import SourceLimits
 from mrfashion.media import VideoInfo
+from mrfashion.placing import place
 from mrfashion.poses.sidecar import sidecar_path
 from mrfashion.posing import SIDECAR, PoseConfig, Poser
 from mrfashion.progress import Progress, silent
@@ -68,10 +71,12 @@ class CurateConfig:
     web: WebConfig = field(default_factory=WebConfig)
     limits: SourceLimits = field(default_factory=SourceLimits)
     shots: ShotConfig = field(default_factory=ShotConfig)
+    bars: BarConfig = field(default_factory=BarConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
     poses: PoseConfig = field(default_factory=PoseConfig)
     references: ReferenceConfig = field(default_factory=ReferenceConfig)
-    bars: BarConfig = field(default_factory=BarConfig)
+    duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
+    garments: GarmentConfig = field(default_factory=GarmentConfig)
     splits: SplitConfig = field(default_factory=SplitConfig)
     samples: SampleConfig = field(default_factory=SampleConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)  # changes no byte
@@ -82,8 +87,12 @@ class CurateConfig:
             raise ConfigError(f"crf is {self.crf}; allowed: 0 to 15, or the clips lose detail")
 
     def hash(self) -> str:
-        """Hash of what decides the dataset's bytes: of all, but where it is worked on."""
-        return content_hash(to_dict(replace(self, executor=ExecutorConfig())))
+        """Hash of what decides the dataset's bytes: of all, but where it is worked on.
+
+        A frozen table counts by its own hash, in the headers, not by where it lies.
+        """
+        splits = replace(self.splits, frozen=None)
+        return content_hash(to_dict(replace(self, executor=ExecutorConfig(), splits=splits)))
 
 
 @dataclass
@@ -167,6 +176,7 @@ class _Run:
         self.shard = shard
         self.tell = tell
         self.poser = Poser(root, config.poses)
+        self.frozen = read_frozen(config.splits.frozen)
         self.summary = Summary()
         self.executor = executor
         self.threads = Threads(workers)
@@ -185,8 +195,10 @@ class _Run:
         estimators = {origin: self.poser.settings(origin) for origin in sorted(origins)}
         self.summary.estimators = estimators
         if self.shard.whole:
-            written = (posed, references, estimators, self.summary)
-            dataset_writer.write(self.root, self.config, *written)
+            placed = place(posed, references, self.frozen, self.config)
+            self.summary.rejects += placed.rejects
+            self.summary.notes |= {"splits": placed.notes} if placed.notes else {}
+            dataset_writer.write(self.root, self.config, placed, references, self.summary)
         else:
             self.summary.kept, self.summary.shard = len(posed), str(self.shard)
         return self.summary
@@ -252,6 +264,13 @@ class _Run:
             for span in value["spans"]
         ]
 
+    def _shot(
+        self, source: Source, digest: str, frames: int, info: VideoInfo, span: Span
+    ) -> KeptShot:
+        bars = self.config.bars.remove
+        crop = without_bars(info, span.measurements) if bars else whole(info)
+        return KeptShot(source, digest, frames, info, span, crop)
+
     def _filter(self, shots: Sequence[KeptShot]) -> list[KeptShot]:
         """Pure, from stored measurements: a changed threshold costs no decoding."""
         kept = []
@@ -263,13 +282,6 @@ class _Run:
                 why = (verdict.reason, verdict.measured, verdict.threshold)
                 self._reject(shot.span.clip_id, shot.source, f"filter.{name}", *why)
             else:
-    def _shot(
-        self, source: Source, digest: str, frames: int, info: VideoInfo, span: Span
-    ) -> KeptShot:
-        bars = self.config.bars.remove
-        crop = without_bars(info, span.measurements) if bars else whole(info)
-        return KeptShot(source, digest, frames, info, span, crop)
-
                 kept.append(shot)
         return kept
 
@@ -352,7 +364,7 @@ class _Run:
             items.append(Item(clip.clip_id, clip.shot.source.source_id, inputs, clip))
         settings = to_dict(self.config.references)
         work = partial(find_references, root=self.root, config=self.config.references)
-        return self._run("references", 2, settings, work, items)
+        return self._run("references", 3, settings, work, items)
 
     def _reject(
         self,

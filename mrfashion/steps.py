@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mrfashion.appearance import appearance
 from mrfashion.artefacts import CHUNK, sha256_file
 from mrfashion.errors import ItemError
 from mrfashion.limits import SourceLimits
@@ -80,16 +81,21 @@ def encode_clips(shots: Sequence[KeptShot], root: Path, crf: int) -> dict[str, A
 
 
 def find_references(posed: Posed, root: Path, config: ReferenceConfig) -> dict[str, Any]:
-    """Judge the frames of a clip as references."""
+    """Judge the frames of a clip as references, and note how its person looks."""
     first, last = posed.shot.span.first, posed.shot.span.last
+    frames, poses = read_frames(root / posed.clip["path"]), posed.sidecar()
+    fps = posed.shot.info.fps if posed.shot.source.stills is None else STILLS_FPS
     rows = reference_candidates(
         posed.clip_id,
         posed.garment_group,
-        read_frames(root / posed.clip["path"]),
-        posed.sidecar().keypoints,
+        frames,
+        poses.keypoints,
         posed.yaw_deg,
-        posed.shot.info.fps if posed.shot.source.stills is None else STILLS_FPS,
+        fps,
         config,
         cuts=(first > 0, last < posed.shot.source_frames - 1),
     )
-    return {"rows": [asdict(row) for row in rows]}
+    return {
+        "rows": [asdict(row) for row in rows],
+        "appearance": appearance(frames, poses.keypoints, posed.yaw_deg, fps, poses.mask),
+    }

@@ -137,6 +137,33 @@ class Sample:
     reference_source: str  # same_clip or other_clip
 
 
+@dataclass(frozen=True)
+class Placement:
+    """A clip's split, and what tells whether a clip of a later build is tied to it."""
+
+    clip_id: str
+    source_sha256: str
+    product_id: str | None
+    garment_group: str
+    split_group: str
+    split: str
+    fingerprint: str | None  # fingerprints.fingerprint; None where it could not be taken
+    appearance: str | None  # appearance.appearance
+
+
+@dataclass(frozen=True)
+class TieRow:
+    """An edge that joined two clips into one split group."""
+
+    kind: str  # source, product, garment group, near-duplicate or appearance
+    one: str  # a clip id
+    other: str
+    shared: str  # what both have: the source's hash, ...; or the dropped copy of both; or nothing
+    distance: float | None  # of those that were measured,
+    threshold: float | None  # the most that ties,
+    mirrored: bool | None  # and whether it is to the other's mirror image
+
+
 def _references_from_1(row: Record) -> Record:
     """Version 1 ranked within each view; the best of each view in turn is its order in the clip."""
     turn = {"front": 0, "back": 1, "facing-right": 2, "facing-left": 3}
@@ -164,6 +191,8 @@ KEYPOINTS = Table(
 )
 VIEWS = Table("views", 1, ViewRow, ("clip_id",))
 MASKS = Table("masks", 1, MaskRow, ("clip_id",), streamed=True)
+SPLITS = Table("splits", 1, Placement, ("clip_id",))
+TIES = Table("ties", 1, TieRow, ("kind", "one", "other", "shared"))
 SAMPLES = Table("samples", 1, Sample, ("sample_id",))
 # All of a dataset's, in the order they are written; a new one joins here, and so is verified,
 # exported and taken down with the others. Its file is NAME.parquet or NAME/part-*.parquet.
@@ -173,6 +202,8 @@ TABLES: tuple[Table[Any], ...] = (
     MASKS,
     CLIPS,
     REFERENCES,
+    SPLITS,
+    TIES,
     REJECTS,
     FAILURES,
     SAMPLES,

@@ -48,6 +48,11 @@ class Posed:
         return source.garment_group or self.meta.get("garment_group") or source.source_id
 
     @property
+    def product_id(self) -> str | None:
+        """The product its source or sidecar names."""
+        return self.shot.source.product_id or self.meta.get("product_id")
+
+    @property
     def yaw_hash(self) -> str:
         """Changes where another view model sees another yaw, to 0.01 degrees."""
         return content_hash(numbers(self.yaw_deg.round(2)))

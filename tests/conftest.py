@@ -77,6 +77,8 @@ def write_dataset(root: Path, groups: int = 2) -> Path:
     write_parts(tables.KEYPOINTS, root / manifest.KEYPOINT_PARTS, keypoint_rows)
     tables.VIEWS.write(root / manifest.VIEW_PART, view_rows)
     write_parts(tables.MASKS, root / manifest.MASK_PARTS, masks)
+    tables.SPLITS.write(root / "splits.parquet", map(_placement, clips))
+    tables.TIES.write(root / "ties.parquet", [])
     tables.REJECTS.write(root / "rejects.parquet", [])
     tables.FAILURES.write(root / "failures.parquet", [])
     tables.SAMPLES.write(root / "samples.parquet", samples)
@@ -111,6 +113,11 @@ def _clip(clip_id: str, group: str, path: Path) -> tables.Clip:
         view_fraction=dict.fromkeys(VIEWS, 0.25),
         measurements={},
     )
+
+
+def _placement(clip: tables.Clip) -> tables.Placement:
+    ids = (clip.clip_id, clip.source_sha256, clip.product_id, clip.garment_group)
+    return tables.Placement(*ids, clip.split_group, clip.split, None, None)
 
 
 def _references(clip_id: str, group: str, yaw: np.ndarray) -> list[tables.ReferenceCandidate]:

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from benchmark.soak.curation import soak
+from mrfashion.duplicates import DuplicateConfig
 from mrfashion.errors import ConfigError, InputRefused
 from mrfashion.filters import FilterConfig
 from mrfashion.filters.technical import Resolution, Sharpness
+from mrfashion.garments import GarmentConfig
 from mrfashion.manifest import Dataset
 from mrfashion.media import write_clip
 from mrfashion.pipeline import CurateConfig, Summary, curate
@@ -26,13 +28,15 @@ CONFIG = CurateConfig(
     ),  # the block changes its colour with its view
     filters=FilterConfig(resolution=Resolution(min_side_px=48), sharpness=Sharpness(1.0)),
     poses=PoseConfig(use="sidecar"),
+    duplicates=DuplicateConfig(distance=0.0),  # all of them are one block that turns
+    garments=GarmentConfig(by_appearance=False),
     splits=SplitConfig(0.4, 0.2, 0.4),
     samples=SampleConfig(frames=8),
 )
 TABLES = (
     "clips.parquet", "references.parquet", "rejects.parquet", "failures.parquet",
     "keypoints/part-000.parquet", "views/part-000.parquet", "masks/part-000.parquet",
-    "samples.parquet",
+    "splits.parquet", "ties.parquet", "samples.parquet",
 )  # fmt: skip
 
 
