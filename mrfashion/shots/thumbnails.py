@@ -21,7 +21,7 @@ LEAST_LEFT = 0.65
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """h w 3, RGB => luma of at most 64 x 64 px."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    height, width = small_size(*luma.shape, SIDE_PX)
+    height, width = small_size(luma.shape[0], luma.shape[1], SIDE_PX)
     if (height, width) != luma.shape:
         luma = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(luma, np.uint8)

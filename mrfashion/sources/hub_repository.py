@@ -18,7 +18,7 @@ from mrfashion.errors import InputRefused, ItemError, MissingRequirement, Unsafe
 from mrfashion.sources.notes import plain_text
 
 HUB_NAME = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w./-]*))?", re.ASCII)
-INSTALL = "pip install huggingface_hub"
+INSTALL = "pip install mrfashion[hub]"
 
 
 class Repository(Protocol):
