@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mrfashion import tables
+from mrfashion.duplicates import DuplicateConfig
 from mrfashion.errors import ItemError, MissingRequirement, UnknownNameError
 from mrfashion.filters import FilterConfig
 from mrfashion.filters.technical import Resolution, Sharpness
@@ -70,6 +71,7 @@ def config(**poses: Any) -> CurateConfig:
         filters=FilterConfig(resolution=Resolution(48), sharpness=Sharpness(1.0)),
         shots=ShotConfig(content=ContentCuts(threshold=60.0)),
         poses=PoseConfig(**{"estimator": "blocks", **poses}),
+        duplicates=DuplicateConfig(distance=0.0),  # all of them are one block that turns
         splits=SplitConfig(0.0, 0.0, 1.0),
         samples=SampleConfig(frames=6),
     )
