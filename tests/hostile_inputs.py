@@ -31,6 +31,7 @@ from mrfashion.sources import open_source
 from tests import (
     hostile_datasets,
     hostile_headers,
+    hostile_lists,
     hostile_names,
     hostile_streams,
     hostile_tars,
@@ -83,6 +84,7 @@ def all_cases() -> tuple[Case, ...]:
         *hostile_tars.damaged_tars(),
         *hostile_datasets.parquets(),
         *hostile_datasets.hub_folders(),
+        *hostile_lists.lists(),
     )
 
 

@@ -304,7 +304,7 @@ def test_a_file_the_hub_does_not_give_is_one_failure(
     failures = [found[f"shop/clothes/{name}.mp4"] for name in "bc"]
     assert all(isinstance(entry, Failure) for entry in failures)
     assert [(entry.error, entry.retryable) for entry in failures if isinstance(entry, Failure)] == [
-        ("source.unavailable", False),
+        ("source.gone", False),
         ("source.private", False),
     ]
 

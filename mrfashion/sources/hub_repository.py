@@ -18,7 +18,9 @@ from mrfashion.errors import InputRefused, ItemError, MissingRequirement, Unsafe
 from mrfashion.sources.notes import plain_text
 
 HUB_NAME = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w./-]*))?", re.ASCII)
-INSTALL = "pip install mrfashion[hub]"
+INSTALL = "pip install 'mrfashion[hub]'"
+CLASSES = {401: "source.private", 403: "source.private", 404: "source.gone", 410: "source.gone"}
+CLASSES |= {429: "source.rate_limited", 451: "source.geo_blocked"}  # the others may mend
 
 
 class Repository(Protocol):
@@ -131,8 +133,6 @@ class HubRepository:
         where = {"revision": self._info.sha, "endpoint": self.endpoint, "cache_dir": self.cache}
         try:
             return Path(hub.hf_hub_download(self.name, file, repo_type="dataset", **where))
-        except hub.errors.GatedRepoError as error:
-            raise ItemError("source.private", _cause(error)) from None
         except _failures(hub) as error:
             raise _failed(error) from None
 
@@ -163,13 +163,11 @@ def _failures(hub: Any) -> tuple[type[Exception], ...]:
 
 
 def _failed(error: Exception) -> ItemError:
-    """A file the Hub did not give; a busy server or a network may give it another time."""
+    """A file the Hub did not give; the classes are those of downloads."""
     status = getattr(getattr(error, "response", None), "status_code", None)
-    if status == 429:
-        return ItemError("source.rate_limited", _cause(error), retryable=True)
-    if status is None or status == 408 or status >= 500:
-        return ItemError("source.network", _cause(error), retryable=True)
-    return ItemError("source.unavailable", _cause(error))
+    if status in CLASSES:
+        return ItemError(CLASSES[status], _cause(error), retryable=status == 429)
+    return ItemError("source.network", _cause(error), retryable=True)
 
 
 def _cause(error: Exception) -> str:
