@@ -23,8 +23,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def mount(app: typer.Typer, lacks: Callable[[], dict[str, list[str]]]) -> None:
-    """Register curate, describe, verify, doctor and demo; `lacks` is what each generator lacks."""
-    for command in (curate, describe, verify, _doctor(lacks), demo):
+    """Register curate, describe, audit, ...; `lacks` is what each generator lacks."""
+    for command in (curate, describe, audit, verify, _doctor(lacks), demo):
         app.command()(command)
 
 
@@ -100,6 +100,29 @@ def describe(
         f"{made.failures_in_all} failed"
     )
     typer.echo(f"Page: {site.page}")
+
+
+def audit(
+    dataset: Annotated[Path, typer.Argument(help="Folder of a dataset.")],
+    out: Annotated[Path, typer.Option(help="Folder of the page; new, or an earlier one.")],
+    title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
+    clips: Annotated[int, typer.Option(help="Clips to show, the nearest first.", min=0)] = 200,
+    as_json: Json = False,
+) -> None:
+    """Hold val and test against train by every signal, and show the nearest; exit 4 on a leak."""
+    from mrfashion.audit_page import TITLE, write_audit
+    from mrfashion.progress import track
+
+    site = write_audit(dataset, out, title=title or TITLE, clips=clips, progress=track)
+    found = site.audit
+    if as_json:
+        typer.echo(site.json_path.read_text(encoding="utf-8"), nl=False)
+    else:
+        told = f"{len(found.leaks)} leaks" if found.leaks else "no leak"
+        typer.echo(f"{dataset}: {told}; {len(found.checked)} clips held against train")
+        typer.echo(f"Page: {site.page}")
+    if found.leaks:
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 def verify(

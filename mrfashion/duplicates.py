@@ -84,10 +84,12 @@ def near_duplicates(fingerprints: Mapping[str, str], distance: float) -> list[Al
     return sorted(Alike(names[i], names[j], *found[i, j]) for i, j in found)
 
 
-def nearest(queries: Mapping[str, str], others: Mapping[str, str]) -> dict[str, Alike]:
+def nearest(
+    queries: Mapping[str, str], others: Mapping[str, str], *, flipped: bool = False
+) -> dict[str, Alike]:
     """Query -> the clip of `others`, if any, at the least distance from it; `one` is the query.
 
-    Crops are tried on the few that are likest without, in either orientation.
+    `flipped` compares with the mirrored query. Crops are tried on the few likest without.
     """
     if not others:
         return {}
@@ -95,14 +97,10 @@ def nearest(queries: Mapping[str, str], others: Mapping[str, str]) -> dict[str, 
     prints = _prints(others, names)
     directions = direction(prints)
     for query in sorted(queries):
-        tried = []
-        for flipped in (False, True):
-            own = print_of(queries[query])
-            one = mirrored(own) if flipped else own
-            alike = directions @ direction(one)
-            for j in np.argsort(-alike, kind="stable")[:NEAREST_TRIED]:
-                tried.append((_distance(one, prints[j]), names[j], flipped))
-        apart, name, flipped = min(tried)
+        own = print_of(queries[query])
+        one = mirrored(own) if flipped else own
+        likest = np.argsort(-(directions @ direction(one)), kind="stable")[:NEAREST_TRIED]
+        apart, name = min((_distance(one, prints[j]), names[j]) for j in likest)
         found[query] = Alike(query, name, apart, flipped)
     return found
 

@@ -58,7 +58,7 @@ def test_a_copy_is_found_among_strangers_in_one_studio(name, still):
     pairs = near_duplicates({**prints, "copy": copy}, LEAST)
     assert [(pair.one, pair.other) for pair in pairs] == [("copy", "s05")]
     assert pairs[0].mirrored == (name in ("mirrored", "all of it"))
-    found = nearest({"copy": copy}, prints)["copy"]
+    found = nearest({"copy": copy}, prints, flipped=pairs[0].mirrored)["copy"]
     assert (found.other, found.distance) == ("s05", pytest.approx(pairs[0].distance, abs=1e-3))
 
 

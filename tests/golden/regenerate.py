@@ -9,6 +9,7 @@ from mrfashion.__main__ import build_app
 HERE = Path(__file__).parent
 HELP = (
     "",
+    "audit",
     "compare",
     "curate",
     "demo",
