@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -61,10 +62,7 @@ def full_range(y: NDArray[np.uint8], planes: Planes) -> NDArray[np.uint8]:
     """Luma from 0 to 255, whichever range the video uses."""
     if planes.full_range:
         return y
-    return np.asarray(cv2.LUT(y, STRETCH), np.uint8)
-
-
-STRETCH = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.convertScaleAbs(cv2.subtract(y, 16.0), alpha=255 / 219), np.uint8)
 
 
 def upright(picture: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
@@ -73,6 +71,7 @@ def upright(picture: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
 
+@lru_cache
 def _to_rgb(full: bool, bt709: bool) -> NDArray[np.float32]:
     """3 4: from luma and chroma as stored to RGB, with the offsets in the last column."""
     black, luma, chroma = (0.0, 1.0, 1.0) if full else (16.0, 255 / 219, 255 / 224)

@@ -8,8 +8,9 @@ edges where they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ MOST_REST, MOST_MEAN_REST = 0.35, 0.22
 LEAST_STEP, MOST_STEP = -0.04, 0.35  # of alpha from frame to frame
 SETTLED = 0.05  # alpha nearer to 0 or 1 than this: before or after
 CHUNK = 1000  # frames whose thumbnails are float at a time
+BLOCK = 32  # frames whose products with later ones are taken at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,47 +63,68 @@ def dissolves(thumbnails: NDArray[np.uint8], fps: float, faded: Sequence[Run] = 
 def _mixtures(thumbnails: NDArray[np.uint8], usable: NDArray[np.bool_]) -> Iterator[_Mixture]:
     """Every window, with usable frames at both ends, that looks like a dissolve."""
     frames, size = len(thumbnails), thumbnails[0].size
-    pictures = thumbnails.reshape(frames, size).astype(np.float32)
-    edges = np.stack([structure(luma) for luma in thumbnails])
+    pictures = thumbnails.reshape(frames, size).astype(np.float32) - 128
+    products = _products(pictures, range(max(WINDOWS) + 1))
+    edges = _products(np.stack([structure(luma) for luma in thumbnails]), WINDOWS)
+    reshaped = _reshaped(products, thumbnails.mean((1, 2)) - 128, size)
     for window in WINDOWS:
-        reshaped = _reshaped(pictures[:-window], pictures[window:])
-        alike = (edges[window:] * edges[:-window]).sum(1)
-        differs = (reshaped >= LEAST_CHANGE * size**0.5) & (alike < MOST_ALIKE)
+        if window >= frames:
+            return
+        differs = reshaped[:-window, window] >= LEAST_CHANGE * size**0.5
+        differs &= edges[:-window, window] < MOST_ALIKE
         differs &= usable[window:] & usable[:-window]
-        for first in np.flatnonzero(differs).tolist():
-            alpha, rest = _taken_apart(pictures[first : first + window + 1])
-            rest /= reshaped[first]
-            steps = np.diff(alpha)
-            if (
-                rest.max() <= MOST_REST
-                and rest.mean() <= MOST_MEAN_REST
-                and steps.min() >= LEAST_STEP
-                and steps.max() <= MOST_STEP
-                and not still_there(thumbnails[first], thumbnails[first + window])
-            ):
+        firsts = np.flatnonzero(differs)
+        alphas, rests = _taken_apart(products, firsts, window)
+        rests /= reshaped[firsts, window, None]
+        steps = np.diff(alphas)
+        mixed = (rests.max(1) <= MOST_REST) & (rests.mean(1) <= MOST_MEAN_REST)
+        mixed &= (steps.min(1) >= LEAST_STEP) & (steps.max(1) <= MOST_STEP)
+        for first, alpha in zip(firsts[mixed].tolist(), alphas[mixed], strict=True):
+            if not still_there(thumbnails[first], thumbnails[first + window]):
                 before = np.flatnonzero(alpha < SETTLED)[-1]
                 after = np.flatnonzero(alpha > 1 - SETTLED)[0]
                 run = Run(first + int(before) + 1, first + int(after) - 1)
                 yield _Mixture(run, bool(before > 0), bool(after < window))
 
 
-def _reshaped(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """n d, n d => n: length of the difference, less what a change of brightness and contrast is."""
-    one, other = (side - side.mean(1, keepdims=True) for side in (one, other))
-    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return np.asarray(np.sqrt(2 * np.maximum(lengths - (one * other).sum(1), 0)), np.float32)
+def _products(vectors: NDArray[np.float32], gaps: Iterable[int]) -> NDArray[np.float64]:
+    """f d => f g, the product of each with the one g later, for these g.
+
+    All that is asked of two pictures follows from these. In blocks that stay in the cache, and not
+    as matrix products, whose threads would spin.
+    """
+    frames = len(vectors)
+    products = np.zeros((frames, max(WINDOWS) + 1))
+    for start, gap in product(range(0, frames, BLOCK), gaps):
+        later = vectors[start + gap : start + gap + BLOCK]
+        here = vectors[start : start + len(later)]
+        products[start : start + len(later), gap] = np.einsum("fd,fd->f", here, later)
+    return products
+
+
+def _reshaped(
+    products: NDArray[np.float64], means: NDArray[np.float64], size: int
+) -> NDArray[np.float64]:
+    """f g: length of two pictures' difference, less what a change of light and contrast is."""
+    frames, reach = products.shape
+    later = np.minimum(np.arange(frames)[:, None] + np.arange(reach), frames - 1)
+    centred = products - size * means[:, None] * means[later]
+    length = np.sqrt(np.maximum(centred[:, 0], 0))
+    return np.asarray(np.sqrt(2 * np.maximum(length[:, None] * length[later] - centred, 0)))
 
 
 def _taken_apart(
-    pictures: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """f d => alpha f, length of the rest f."""
-    moved = pictures - pictures[0]
-    change = moved[-1]
-    square = float(change @ change)
-    alpha = moved @ change / square
-    rest = np.sqrt(np.maximum(np.square(moved).sum(1) - np.square(alpha) * square, 0))
-    return alpha, rest
+    products: NDArray[np.float64], firsts: NDArray[np.int_], window: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Starts n of windows => alpha n f, length of the rest n f."""
+    steps = np.arange(window + 1)
+    at = firsts[:, None] + steps
+    with_first, with_last = products[firsts], products[at, window - steps]
+    first, both = with_first[:, :1], with_first[:, window, None]
+    square = first - 2 * both + products[firsts + window, 0, None]
+    alpha = (with_last - both - with_first[:, : window + 1] + first) / square
+    moved = products[at, 0] - 2 * with_first[:, : window + 1] + first
+    return alpha, np.sqrt(np.maximum(moved - np.square(alpha) * square, 0))
 
 
 def _joined(mixtures: Sequence[_Mixture]) -> list[Run]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mrfashion.small_pictures import small_size
+from mrfashion.small_pictures import shrunk, small_size
 
 SIDE_PX = 64
 # Gradients of neighbouring frames correlate 0.93 and more through the sun flare of real footage,
@@ -20,20 +20,17 @@ LEAST_LEFT = 0.65
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """h w 3, RGB => luma of at most 64 x 64 px."""
-    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    height, width = small_size(luma.shape[0], luma.shape[1], SIDE_PX)
-    if (height, width) != luma.shape:
-        luma = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(luma, np.uint8)
+    luma = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+    return shrunk(luma, small_size(image.shape[0], image.shape[1], SIDE_PX))
 
 
 def structure(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
     """h w => n, where the edges are and how strong, of mean 0 and length 1: blind to exposure."""
     smooth = cv2.GaussianBlur(luma.astype(np.float32), (0, 0), 0.7)
     across, down = (cv2.Sobel(smooth, cv2.CV_32F, x, 1 - x) for x in (1, 0))
-    edges = np.hypot(across, down).ravel()
-    edges -= edges.mean()
-    return np.asarray(edges / max(float(np.linalg.norm(edges)), 1e-6), np.float32)
+    edges = cv2.magnitude(across, down)
+    edges = cv2.subtract(edges, cv2.mean(edges)[0])
+    return np.asarray(edges / max(cv2.norm(edges), 1e-6), np.float32).ravel()
 
 
 def likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
