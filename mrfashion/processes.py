@@ -1,7 +1,7 @@
 """An executor of processes: a decoder that crashes, hangs or eats all memory costs one item.
 
-They are spawned, not forked: libraries with threads do not survive a fork. A script that curates
-many sources therefore needs `if __name__ == "__main__":`.
+They are spawned, not forked: libraries with threads do not survive a fork. They import what the
+work needs and nothing of the script that asked for it, which therefore needs no guard.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 from typing import Any, TypeVar
 
 from mrfashion.errors import MRFashionError
@@ -114,8 +116,8 @@ class _Seat:
         self.deaths += 1
         if self.deaths >= MAX_DEATHS:
             raise MRFashionError(
-                f"{self.deaths} processes ended while starting: {cause}. Is there memory for them? "
-                "Try fewer workers. Does the script curate outside `if __name__ == '__main__':`?"
+                f"{self.deaths} processes ended while starting: {cause}. "
+                "Is there memory for them? Try fewer workers"
             )
 
     def leave(self) -> None:
@@ -135,7 +137,12 @@ class _Hand:
         self.pipe, theirs = context.Pipe()
         arguments = (theirs, logging.getLogger().getEffectiveLevel())
         self.process = context.Process(target=_serve, args=arguments, daemon=True)
-        self.process.start()
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")  # else it would be run there first
+        try:
+            self.process.start()
+        finally:
+            sys.modules["__main__"] = script
         theirs.close()  # else the pipe would not end with the process
 
 

@@ -155,4 +155,6 @@ def say(what: str, value: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from benchmark.perf import curation_scale  # workers know modules, not scripts
+
+    curation_scale.main()

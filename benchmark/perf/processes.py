@@ -124,4 +124,6 @@ def _timed(path: Path, work: Work) -> Value:
 
 
 if __name__ == "__main__":
-    main()
+    from benchmark.perf import processes  # workers know modules, not scripts
+
+    processes.main()

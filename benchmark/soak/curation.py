@@ -50,7 +50,7 @@ test = 0.5
 frames = 8
 splits = ["test"]
 """
-A_WORKER = 0.2  # share of the kills that hit a worker; its item fails, and is tried again
+A_WORKER = 0.3  # share of the kills that hit a worker first: its item fails, to be tried again
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def soak(folder: Path, kills: int, seed: int) -> Soaked:
         for number in range(kills):
             # By what is done, not by the clock: a busy machine would shift every moment.
             goal = whole * (number + rng.random()) / (kills + 1)
-            at_worker = rng.random() < A_WORKER
-            killed[at_worker] += interrupted([*command, str(out)], goal, at_worker, rng)
+            command_hit, worker_hit = interrupted([*command, str(out)], goal, rng)
+            killed = [killed[False] + command_hit, killed[True] + worker_hit]
         quietly([*command, str(out)])
         if killed[True]:  # the run may have gone on where the worker's item had failed
             quietly([*command, str(out)])
@@ -146,33 +146,31 @@ def quietly(command: list[str]) -> None:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
 
 
-def interrupted(command: list[str], goal: float, at_worker: bool, rng: random.Random) -> bool:
-    """Run until so much is done, and kill it, or a worker and then let it end => who was hit."""
+def interrupted(command: list[str], goal: float, rng: random.Random) -> tuple[bool, bool]:
+    """Run until so much is done, and kill it, now and then a worker first => who was hit."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and progress(Path(command[-1])) < goal:
         time.sleep(0.005)
+    worker_hit = False
+    if rng.random() < A_WORKER:
+        for worker in workers(process.pid)[:1]:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+                worker_hit = True
     time.sleep(rng.uniform(0, 0.2))
-    if not at_worker:
-        process.send_signal(signal.SIGKILL)
-        return process.wait() == -signal.SIGKILL
-    workers = children(process.pid)
-    hit = False
-    if workers:
-        with suppress(ProcessLookupError):
-            os.kill(rng.choice(workers), signal.SIGKILL)
-            hit = True
-    process.wait()
-    return hit
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL, worker_hit
 
 
-def children(pid: int) -> list[int]:
-    """Workers of a command: its children that listen to it, not the tracker of its resources."""
+def workers(pid: int) -> list[int]:
+    """Processes that a command spawned to work, the latest first."""
     found = []
-    with suppress(OSError):
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text():
-                found.append(int(child))
-    return found
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError, IndexError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == pid and "spawn_main" in (folder / "cmdline").read_text():
+                found.append(int(folder.name))
+    return sorted(found, reverse=True)
 
 
 def progress(root: Path) -> int:
