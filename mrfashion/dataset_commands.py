@@ -15,6 +15,7 @@ FolderOfDataset = Annotated[Path, typer.Argument(help="Folder of a dataset.")]
 def mount(app: typer.Typer) -> None:
     """Register export and takedown."""
     app.command()(export)
+    app.command()(takedown)
 
 
 def export(
@@ -63,3 +64,32 @@ def export(
     typer.echo(f"{out}: {len(made.clips)} clips ({counts}) in {len(made.shards)} files")
     for clip_id, why in sorted(made.left_out.items()):
         typer.echo(f"  left out  {clip_id}: {why}")
+
+
+def takedown(
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Ids of sources, as in clips.parquet.", metavar="SOURCE_ID..."),
+    ],
+    dataset: Annotated[Path, typer.Option(help="Folder of a dataset.")],
+    dry_run: Annotated[bool, typer.Option(help="Say what would go, and keep it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove all that came from a source, prove it, and keep it from coming back."""
+    from dataclasses import asdict
+
+    from mrfashion.progress import track
+    from mrfashion.takedown import takedown as run
+
+    done = run(dataset, sources, dry_run=dry_run, progress=track)
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+        return
+    clips = sum(len(gone.clip_ids) for gone in done.going)
+    rows = ", ".join(f"{name} {count}" for name, count in done.rows.items() if count)
+    verb = "would go" if dry_run else "went"
+    typer.echo(f"{len(done.going)} sources, {clips} clips {verb}; rows: {rows or 'none'}")
+    typer.echo("\n".join(f"  {path}" for path in done.files))
+    if not dry_run:
+        typer.echo(f"nothing of them is left in {done.scanned} files (takedown.jsonl)")
+        typer.echo("Exports and runs made before still have them: make them anew")

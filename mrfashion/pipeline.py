@@ -58,6 +58,7 @@ from mrfashion.steps import (
 )
 from mrfashion.survey import Span
 from mrfashion.tables import Failure, Reject
+from mrfashion.tombstones import read_tombstones, remove_made
 from mrfashion.viewing import Posed, posed_clip, view_clip
 
 logger = logging.getLogger(__name__)
@@ -221,7 +222,12 @@ class _Run:
     def _hash(self, sources: Sequence[Source]) -> list[tuple[Source, str]]:
         """Content hash of every source; files are read again only when they look changed."""
         items, most = [], self.config.limits.bytes
+        tombstones = read_tombstones(self.root)
         for source in sources:
+            if source.source_id in tombstones.ids:
+                remove_made(self.root, source.path)
+                self._reject(source.source_id, source, "takedown", "taken down")
+                continue
             looks = file_looks(source.path)
             if looks[0] > most:
                 self._reject(source.source_id, source, "sources", "too large", looks[0], most)
@@ -235,6 +241,9 @@ class _Run:
             if source.source_id not in hashes:
                 continue
             digest = hashes[source.source_id]["sha256"]
+            if digest in tombstones.sha256:
+                self._reject(source.source_id, source, "takedown", "taken down", detail="a copy")
+                continue
             original = first.setdefault(digest, source)
             if original is not source:
                 self._reject(

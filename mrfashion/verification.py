@@ -14,6 +14,7 @@ from mrfashion.manifest import Dataset
 from mrfashion.media import decode
 from mrfashion.progress import Progress, silent
 from mrfashion.schema import Table
+from mrfashion.tombstones import read_tombstones
 
 LEAKS = ("garment_group", "source_sha256", "source_id", "product_id", "split_group")
 LISTED = 3  # names in a note
@@ -51,7 +52,7 @@ def verify(root: str | Path, progress: Progress[Any] = silent) -> Verification:
             except MRFashionError as error:
                 wrong.append(f"clip {clip_id}: {error}")
         wrong += [*_strangers(dataset), *_references(dataset), *_samples(dataset)]
-        wrong += [*_splits(dataset), *_links(dataset.root)]
+        wrong += [*_splits(dataset), *_links(dataset.root), *_come_back(dataset)]
         notes += _orphans(dataset)
     return Verification(tuple(states), tuple(wrong), tuple(notes))
 
@@ -162,6 +163,16 @@ def _splits(dataset: Dataset) -> Iterator[str]:
         for name, found in sorted(splits.items()):
             if len(found) > 1:
                 yield f"{column} {name} is in splits {', '.join(sorted(found))}"
+
+
+def _come_back(dataset: Dataset) -> Iterator[str]:
+    """What was taken down and is there, or was never taken down to the end."""
+    tombstones = read_tombstones(dataset.root)
+    for source_id in tombstones.unfinished:
+        yield f"the takedown of {source_id} was not finished: run it again"
+    for clip in dataset.clips.values():
+        if clip.source_id in tombstones.ids or clip.source_sha256 in tombstones.sha256:
+            yield f"clip {clip.clip_id} is of {clip.source_id}, which was taken down"
 
 
 def _links(root: Path) -> Iterator[str]:

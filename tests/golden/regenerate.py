@@ -35,6 +35,7 @@ HELP = (
     "study",
     "study export",
     "study ingest",
+    "takedown",
     "train",
     "verify",
     "weights",
