@@ -48,10 +48,10 @@ LEAST_SEEN, MOST_SEEN = 2, 8  # samples of a cell: fewer say nothing, more say n
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Looks:
-    """What a clip shows of a person, cell by cell: the trunk's rows by angle, then the limbs."""
+    """What clips show of a person, cell by cell: the trunk's rows by angle, then the limbs."""
 
-    values: Floats  # CELLS FEATURES, differences of logarithms
-    weights: Floats  # CELLS, 0..1: how well it was seen
+    values: Floats  # ... CELLS FEATURES, differences of logarithms
+    weights: Floats  # ... CELLS, 0..1: how well it was seen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +88,8 @@ def appearance(
     return _packed(sums, counts)
 
 
-def looks_of(text: str) -> Looks:
-    """What `appearance` wrote; ValueError if it is none of that."""
+def packed_of(text: str) -> NDArray[np.uint8]:
+    """The bytes of what `appearance` wrote; ValueError if it is none of that."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -99,10 +99,15 @@ def looks_of(text: str) -> Looks:
             f"{text[:40]!r} is no appearance: {len(data)} bytes in base64; "
             f"{CELLS * (FEATURES + 1)} are needed. Run curate again"
         )
-    values = np.frombuffer(data, np.int8, CELLS * FEATURES).reshape(CELLS, FEATURES)
-    weights = np.frombuffer(data, np.uint8, offset=CELLS * FEATURES)
+    return np.frombuffer(data, np.uint8)
+
+
+def unpacked(packed: NDArray[np.uint8]) -> Looks:
+    """... bytes => the looks."""
+    values, weights = np.split(packed, [CELLS * FEATURES], axis=-1)
+    steps = np.ascontiguousarray(values).view(np.int8).astype(np.float32)
     return Looks(
-        values.astype(np.float32) / np.float32(LOG_STEPS),
+        steps.reshape(*packed.shape[:-1], CELLS, FEATURES) / np.float32(LOG_STEPS),
         weights.astype(np.float32) / np.float32(MOST_SEEN),
     )
 

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrfashion.appearance import ANGLES, CELLS, FEATURES, ROWS, TRUNK_CELLS, Floats, looks_of
+from mrfashion.appearance import (
+    ANGLES,
+    FEATURES,
+    ROWS,
+    TRUNK_CELLS,
+    Floats,
+    Looks,
+    packed_of,
+    unpacked,
+)
 from mrfashion.duplicates import Alike
 from mrfashion.errors import ConfigError
 
@@ -33,27 +42,16 @@ class GarmentConfig:
             )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rack:
-    """Looks of many clips, so laid out that products of matrices compare them."""
-
-    values: Floats  # n CELLS FEATURES
-    weights: Floats  # n CELLS
-    angles: Floats  # n ANGLES: 1 where most rows of the trunk were seen
-
-    def __getitem__(self, part: slice) -> _Rack:
-        return _Rack(self.values[part], self.weights[part], self.angles[part])
-
-
 def alike_garments(appearances: Mapping[str, str], config: GarmentConfig) -> list[Alike]:
     """Pairs of clips (id -> `appearance`) that look the same, ordered; `one` < `other`."""
     names = sorted(appearances)
-    rack = _rack(appearances, names)
+    packed = _packed(appearances, names)
     blocks = [slice(start, start + BLOCK) for start in range(0, len(names), BLOCK)]
     found = []
     for place, block in enumerate(blocks):
+        looks = unpacked(packed[block])
         for other in blocks[place:]:
-            apart = distances(rack[block], rack[other], config.least_deg)
+            apart = distances(looks, unpacked(packed[other]), config.least_deg)
             for i, j in np.argwhere(apart <= config.distance).tolist():
                 one, two = block.start + i, other.start + j
                 if one < two:
@@ -66,21 +64,22 @@ def nearest_garments(
     queries: Mapping[str, str], others: Mapping[str, str], config: GarmentConfig
 ) -> dict[str, Alike]:
     """Query -> the other clip that looks most like it, where any shows as much of the same."""
-    names, asked = sorted(others), sorted(queries)
+    names, asked, found = sorted(others), sorted(queries), {}
     if not names or not asked:
         return {}
-    rack, found = _rack(others, names), {}
+    packed, own = _packed(others, names), _packed(queries, asked)
     for start in range(0, len(asked), BLOCK):
-        part = asked[start : start + BLOCK]
-        apart = distances(_rack(queries, part), rack, config.least_deg)
-        for query, row in zip(part, apart, strict=True):
-            if np.isfinite(row.min()):
-                j = int(row.argmin())
+        part = unpacked(own[start : start + BLOCK])
+        blocks = (unpacked(packed[i : i + BLOCK]) for i in range(0, len(names), BLOCK))
+        apart = np.concatenate([distances(part, other, config.least_deg) for other in blocks], 1)
+        for query, row in zip(asked[start : start + BLOCK], apart, strict=True):
+            j = int(row.argmin())
+            if np.isfinite(row[j]):
                 found[query] = Alike(query, names[j], round(float(row[j]), 4), mirrored=False)
     return found
 
 
-def distances(one: _Rack, other: _Rack, least_deg: float) -> NDArray[np.float64]:
+def distances(one: Looks, other: Looks, least_deg: float) -> NDArray[np.float64]:
     """n m: how far two looks are apart where both were seen; infinite where that is too little.
 
     Weighted root mean square over cells, summed over features; lightness but for what a light of
@@ -99,7 +98,7 @@ def distances(one: _Rack, other: _Rack, least_deg: float) -> NDArray[np.float64]
             own += weight * light**2 - 2 * light * excess
         squares += own
     apart = np.sqrt(np.maximum(squares, 0) / np.maximum(weight, 1e-9))
-    shared_deg = _product(one.angles, other.angles) * 360 / ANGLES
+    shared_deg = _product(_angles(one), _angles(other)) * 360 / ANGLES
     return np.where(shared_deg >= least_deg, apart, np.inf)
 
 
@@ -107,10 +106,13 @@ def _product(a: Floats, b: Floats) -> NDArray[np.float64]:
     return np.asarray(a @ b.T, np.float64)
 
 
-def _rack(appearances: Mapping[str, str], names: list[str]) -> _Rack:
-    found = [looks_of(appearances[name]) for name in names]
-    values = np.array([looks.values for looks in found], np.float32)
-    weights = np.array([looks.weights for looks in found], np.float32)
-    values, weights = values.reshape(-1, CELLS, FEATURES), weights.reshape(-1, CELLS)
-    trunk = weights[:, :TRUNK_CELLS].reshape(-1, len(ROWS), ANGLES) > 0
-    return _Rack(values, weights, (2 * trunk.sum(1) >= len(ROWS)).astype(np.float32))
+def _angles(looks: Looks) -> Floats:
+    """n ANGLES: 1 where at least half of the trunk's rows were seen."""
+    trunk = looks.weights[:, :TRUNK_CELLS].reshape(-1, len(ROWS), ANGLES) > 0
+    return np.asarray(2 * trunk.sum(1) >= len(ROWS), np.float32)
+
+
+def _packed(appearances: Mapping[str, str], names: list[str]) -> NDArray[np.uint8]:
+    """n bytes: floats would take four times the memory."""
+    found = [packed_of(appearances[name]) for name in names]
+    return np.stack(found) if found else np.zeros((0, 0), np.uint8)

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from mrfashion.appearance import CELLS, FEATURES, appearance, looks_of
+from mrfashion.appearance import CELLS, FEATURES, appearance, packed_of, unpacked
 from mrfashion.errors import ConfigError
 from mrfashion.garments import GarmentConfig, alike_garments, nearest_garments
 from mrfashion.sources.turntable.clips import TurntableConfig, clip_plan, render_plan
@@ -24,6 +24,10 @@ CONFIG = GarmentConfig()
 @cache
 def _footage():
     return {plan.name: render_plan(plan, TURNTABLE) for plan in clip_plan(TURNTABLE)}
+
+
+def _looks_of(text):
+    return unpacked(packed_of(text))
 
 
 def _look(clip, frames=None, mask=None):
@@ -57,8 +61,8 @@ def test_the_strength_of_the_light_does_not_matter(looks):
 def test_a_mask_keeps_the_backdrop_out(looks):
     clip = _footage()["g0001_c0"]
     green = np.where(clip.mask[..., None], clip.frames, np.uint8([0, 255, 0]))
-    with_mask = looks_of(_look(clip, green, clip.mask))
-    plain = looks_of(looks["g0001_c0"])
+    with_mask = _looks_of(_look(clip, green, clip.mask))
+    plain = _looks_of(looks["g0001_c0"])
     both = (with_mask.weights > 0) & (plain.weights > 0)
     assert both.sum() > 0.9 * (plain.weights > 0).sum()
     assert np.abs(with_mask.values - plain.values)[both].mean() < 0.1
@@ -70,7 +74,7 @@ def test_front_and_back_are_not_compared(looks):
     for name, faces in (("front", np.abs(clip.yaw_deg) < 40), ("back", np.abs(clip.yaw_deg) > 140)):
         yaw = np.where(faces, clip.yaw_deg, np.nan).astype(np.float32)
         halves[name] = appearance(clip.frames, clip.keypoints, yaw, clip.fps)
-    assert looks_of(halves["front"]).weights.any()
+    assert _looks_of(halves["front"]).weights.any()
     assert nearest_garments({"front": halves["front"]}, {"back": halves["back"]}, CONFIG) == {}
     near = nearest_garments({"front": halves["front"]}, looks, replace(CONFIG, least_deg=60))
     assert near["front"].other in ("g0002_c0", "g0002_c1")
@@ -90,7 +94,7 @@ def test_without_a_trunk_or_a_yaw_nothing_is_said():
     missing = clip.keypoints.copy()
     missing[:, [5, 6]] = (np.nan, np.nan, 0)
     assert blind == appearance(clip.frames, missing, clip.yaw_deg, clip.fps)
-    assert not looks_of(blind).weights.any()
+    assert not _looks_of(blind).weights.any()
     assert alike_garments({"a": blind, "b": blind}, CONFIG) == []
     assert alike_garments({}, CONFIG) == []
 
@@ -98,6 +102,6 @@ def test_without_a_trunk_or_a_yaw_nothing_is_said():
 def test_what_is_no_appearance_or_setting_is_refused():
     for text in ("", "%", base64.b64encode(bytes(CELLS * FEATURES)).decode()):
         with pytest.raises(ValueError, match="no appearance"):
-            looks_of(text)
+            packed_of(text)
     with pytest.raises(ConfigError, match="least_deg 0"):
         GarmentConfig(least_deg=0)
