@@ -37,7 +37,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a dataset for others: a Hugging Face folder, or WebDataset shards, with a card."""
-    from mrfashion.export import ExportConfig, chosen_clips, plan
+    from mrfashion.export import ExportConfig, chosen_clips, planned
     from mrfashion.export import export as run
     from mrfashion.manifest import Dataset
     from mrfashion.progress import track
@@ -53,7 +53,7 @@ def export(
     )
     if dry_run:
         opened = Dataset(dataset)
-        for shard in plan(opened, chosen_clips(opened, config), config):
+        for shard in planned(opened, chosen_clips(opened, config), config):
             typer.echo(f"{shard.path}: {len(shard.clips)} clips")
         return
     made = run(dataset, out, config, workers=workers, progress=track)

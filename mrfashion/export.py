@@ -6,7 +6,6 @@ croissant.json and, last, export.json are there only when all shards are.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -33,8 +32,9 @@ from mrfashion.errors import (
     UnknownNameError,
 )
 from mrfashion.executors import ExecutorConfig
-from mrfashion.export_clips import MISMATCH, ClipJob, ExportedClip, exported_clip
+from mrfashion.export_clips import MISMATCH, ExportedClip, exported_clip
 from mrfashion.export_facts import Exported, ExportedFile
+from mrfashion.export_plan import Shard, plan
 from mrfashion.face_blur import NO_HEAD, FaceBlurConfig
 from mrfashion.funnel import funnel_of
 from mrfashion.inventory import all_table_files, table_files
@@ -45,7 +45,7 @@ from mrfashion.progress import Progress, silent
 from mrfashion.rights import require_publishable
 from mrfashion.schema import Table
 from mrfashion.stages import Item, Stage
-from mrfashion.tables import KEYPOINTS, TABLES, Clip, ReferenceCandidate
+from mrfashion.tables import KEYPOINTS, TABLES, Clip
 
 VERSION = 1  # of what a shard holds
 RECORD = "export.json"
@@ -93,14 +93,6 @@ class ExportConfig:
             raise ConfigError(f"version is {self.version!r}; allowed: MAJOR.MINOR.PATCH")
 
 
-@dataclass(frozen=True)
-class Shard:
-    """A file of the export, and the clips in it."""
-
-    path: str
-    clips: tuple[ClipJob, ...]
-
-
 def export(
     dataset_root: str | Path,
     out: str | Path,
@@ -121,7 +113,7 @@ def export(
     with folder_lock(site):
         sweep_temporaries(site)
         (site / RECORD).unlink(missing_ok=True)
-        shards = plan(dataset, clips, config)
+        shards = planned(dataset, clips, config)
         values = _write_shards(dataset, site, shards, config, workers, progress)
         left_out = {k: v for value in values.values() for k, v in value["left_out"].items()}
         kept = [clip for clip in clips if clip.clip_id not in left_out]
@@ -151,40 +143,9 @@ def chosen_clips(dataset: Dataset, config: ExportConfig) -> list[Clip]:
     return clips
 
 
-def plan(dataset: Dataset, clips: Sequence[Clip], config: ExportConfig) -> list[Shard]:
-    """Shards of each split, by the size of the stored clips: known before any is written."""
-    references: dict[str, list[ReferenceCandidate]] = defaultdict(list)
-    for row in dataset.references.values():
-        if row.rank is not None:
-            references[row.clip_id].append(row)
-    shards = []
-    for split in sorted({clip.split for clip in clips}):
-        of_split = [clip for clip in clips if clip.split == split]
-        groups = list(_grouped(dataset, of_split, config.shard_mb << 20))
-        for number, group in enumerate(groups):
-            jobs = [ClipJob(c.clip_id, _ranked(references[c.clip_id])) for c in group]
-            name = f"data/{split}-{number:05d}-of-{len(groups):05d}{FORMATS[config.format].suffix}"
-            shards.append(Shard(name, tuple(jobs)))
-    return shards
-
-
-def _ranked(rows: list[ReferenceCandidate]) -> tuple[ReferenceCandidate, ...]:
-    return tuple(sorted(rows, key=lambda row: row.rank or 0))
-
-
-def _grouped(dataset: Dataset, clips: Sequence[Clip], most: int) -> Iterator[list[Clip]]:
-    group: list[Clip] = []
-    size = 0
-    for clip in clips:
-        path = dataset.video_path(clip.clip_id)
-        if not path.is_file():
-            raise InputRefused(f"{clip.path} is gone; run mrfashion verify")
-        size += path.stat().st_size
-        if group and size > most:
-            yield group
-            group, size = [], path.stat().st_size
-        group.append(clip)
-    yield group
+def planned(dataset: Dataset, clips: Sequence[Clip], config: ExportConfig) -> list[Shard]:
+    """The files that clips will lie in."""
+    return plan(dataset, clips, FORMATS[config.format].suffix, config.shard_mb)
 
 
 def _write_shards(
