@@ -25,7 +25,7 @@ from tests.footage import write_footage
 from tests.media_server import MediaServer, Page, serving_media
 
 QUICK = WebConfig(
-    private_addresses=True, between_s=0, backoff_s=0, pause_s=0, attempts=3, most_s=20
+    private_addresses=True, between_s=0, backoff_s=0, pause_s=0, attempts=3, most_s=90
 )
 Found = Source | Reject | Failure
 

@@ -76,6 +76,7 @@ def refusal(error: Exception) -> ItemError:
 
 def _of_status(error: Any) -> Refusal:
     status, headers = error.status, error.response.headers
+    error.close()
     text = f"the host answers {status} {str(error.reason or '')[:80]}".strip()
     if error.redirect_loop:
         return Refusal("unsupported", f"{text}: a circle, or too many steps, of redirects")

@@ -59,6 +59,7 @@ class GuardedRH(UrllibRH):  # type: ignore[misc]
         self.check(request.url)
         self.meter().ask()
         answer = super()._send(request)
+        self.meter().opened.append(answer)
         stated = answer.headers.get("Content-Length") or ""
         if re.fullmatch("[0-9]{1,18}", stated):
             self.meter().expect(int(stated))

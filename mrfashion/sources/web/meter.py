@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from mrfashion.sources.web.refusal import Refusal
 
@@ -26,6 +27,7 @@ class Meter:
         self.left, self.requests = PAGE_BYTES, PAGE_REQUESTS
         self.in_file = False
         self.stated = True  # whether the host said how long the file is
+        self.opened: list[Any] = []  # answers, to be closed with the item
         self.edition = ""  # what the host calls these very bytes of it
         self.error: Refusal | None = None
 

@@ -64,6 +64,9 @@ class YtDlp:
             raise
         except Exception as error:  # yt-dlp reads pages of strangers: anything may come
             raise meter.error or refusal(error) from None
+        finally:  # of a direct address yt-dlp reads the head, and would leave the rest coming
+            for answer in meter.opened:
+                answer.close()
         return fetched
 
     def _video(self, url: str, path: Path) -> Fetched:
