@@ -126,10 +126,11 @@ def _checked(root: Path, rows: Mapping[str, Placement]) -> list[Checked]:
     others = {name: row for name, row in rows.items() if row.split != TRAIN}
     prints = [_known(these, "fingerprint") for these in (others, train)]
     looks = [_known(these, "appearance") for these in (others, train)]
+    most_look = garments.distance if garments.by_appearance else 0.0  # only shown, then
     found = (
         (PICTURES, nearest(prints[0], prints[1], flipped=False), duplicates.distance),
         (MIRROR, nearest(prints[0], prints[1], flipped=True), duplicates.distance),
-        (LOOK, nearest_garments(looks[0], looks[1], garments), garments.distance),
+        (LOOK, nearest_garments(looks[0], looks[1], garments), most_look),
     )
     return [
         Checked(name, row.split, row.split_group, tuple(_neighbours(name, found)))

@@ -130,6 +130,8 @@ def group(
     ties = without(ties, bridges)
     left = [name for name in left if name not in bridges]
     deal = _deal(left, ties, own, looks.frozen, splits)
+    held = {row.clip_id: row.split for row in absent} | {k: v[1] for k, v in deal.items()}
+    assert not crossing(ties, held.__getitem__), "a tie is in two splits"
     rows = [row for tie in without(ties, {row.clip_id for row in absent}) for row in tie.rows()]
     return Grouped(
         deal={name: deal[name] for name in left if name in own},

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.soak.curation import soak
+from mrfashion.audit import audit
 from mrfashion.duplicates import DuplicateConfig
 from mrfashion.errors import ConfigError, InputRefused
 from mrfashion.filters import FilterConfig
@@ -106,6 +108,23 @@ def test_the_dataset_is_what_the_footage_was(footage: Path, curated: tuple[Path,
         assert np.array_equal(dataset.mask(clip_id), truth.mask)
         assert set(clip.views) == {"front", "back", "facing-left", "facing-right"}
         assert dataset.frames(clip_id).shape == (FRAMES, 64, 48, 3)
+
+
+def test_frozen_splits_outlive_another_seed_and_other_shares(
+    footage: Path, curated: tuple[Path, Summary], tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(curated[0], tmp_path / "dataset"))
+    before = {clip.clip_id: clip.split for clip in Dataset(out).clips.values()}
+    other = SplitConfig(1.0, 0.0, 0.0, seed=9)
+    curate([str(footage)], out, replace(CONFIG, splits=other))
+    assert {clip.split for clip in Dataset(out).clips.values()} == {"train"}
+    frozen = replace(other, frozen=curated[0] / "splits.parquet")
+    curate([str(footage)], out, replace(CONFIG, splits=frozen))
+    assert {clip.clip_id: clip.split for clip in Dataset(out).clips.values()} == before
+    assert audit(Dataset(out)).leaks == ()
+    missing = replace(other, frozen=tmp_path / "splits.parquet")
+    with pytest.raises(InputRefused, match="does not exist"):
+        curate([str(footage)], out, replace(CONFIG, splits=missing))
 
 
 def test_splits_share_no_garment_and_samples_no_frames(curated: tuple[Path, Summary]) -> None:
