@@ -265,7 +265,7 @@ class _Run:
         work = partial(
             survey_source, detector=self.config.shots.chosen(), limits=self.config.limits
         )
-        values = self._run("survey", 6, to_dict(self.config.shots), work, items)
+        values = self._run("survey", 7, to_dict(self.config.shots), work, items)
         return [
             self._shot(source, digest, value["frames"], VideoInfo(**value["info"]), Span(**span))
             for source, digest in hashed

@@ -13,6 +13,7 @@ from mrfashion.small_pictures import SmallPicture
 
 LOOK_S = 0.5
 SMALL = 8  # levels: a block's edge is a small step, and an object's must not outweigh it
+MIDDLE_PX = 512
 LEAST_PX = 128  # along a side: fewer than 16 blocks in a row say nothing
 GRID = 8  # pixels: the transform block of JPEG, MPEG-2, MPEG-4 and of half of H.264's macroblock
 
@@ -30,9 +31,9 @@ class Blocks:
         self.seen: dict[int, float] = {}
 
     def see(self, index: int, planes: Planes, picture: SmallPicture) -> None:
-        """Look at two frames a second, at full size."""
+        """Look at the middle of two frames a second, at full size."""
         if index % self.step == 0:
-            self.seen[index] = blockiness(planes.y)
+            self.seen[index] = blockiness(_middle(planes.y))
 
     def of(self, run: Run) -> dict[str, float]:
         """The median of the frames looked at."""
@@ -45,6 +46,12 @@ def blockiness(y: NDArray[np.uint8]) -> float:
     if min(y.shape) < LEAST_PX:
         return 1.0
     return min(_ratio(y[:, 1:], y[:, :-1], 0), _ratio(y[1:], y[:-1], 1))
+
+
+def _middle(y: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Where the person is."""
+    top, left = (max(0, side - MIDDLE_PX) // 2 for side in y.shape)
+    return y[top : top + MIDDLE_PX, left : left + MIDDLE_PX]
 
 
 def _ratio(one: NDArray[np.uint8], other: NDArray[np.uint8], axis: int) -> float:

@@ -19,7 +19,7 @@ from mrfashion.shots.fades import fades
 from mrfashion.shots.runs import Image, Run, shots_between
 from mrfashion.shots.thumbnails import flash_frames, same_picture, thumbnail
 
-SIDE_PX = 256  # the detector's own default works on frames scaled down to about this
+SIDE_PX = 128  # PySceneDetect scales to about 256; scores of real cuts differ by a level
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class ShotDetector(Protocol):
     def shots(self, frames: Iterable[Image], fps: float) -> list[Run]:
         """Shots in order, from one pass over the frames; a frame belongs to at most one.
 
-        256 px along the longer side are enough.
+        128 px along the longer side are enough.
         """
         ...
 

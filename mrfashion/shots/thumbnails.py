@@ -28,9 +28,9 @@ def structure(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
     """h w => n, where the edges are and how strong, of mean 0 and length 1: blind to exposure."""
     smooth = cv2.GaussianBlur(luma.astype(np.float32), (0, 0), 0.7)
     across, down = (cv2.Sobel(smooth, cv2.CV_32F, x, 1 - x) for x in (1, 0))
-    edges = cv2.magnitude(across, down)
-    edges = cv2.subtract(edges, cv2.mean(edges)[0])
-    return np.asarray(edges / max(cv2.norm(edges), 1e-6), np.float32).ravel()
+    edges = np.asarray(cv2.magnitude(across, down), np.float32).ravel()
+    edges -= cv2.mean(edges)[0]
+    return edges / np.float32(max(cv2.norm(edges), 1e-6))
 
 
 def likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
