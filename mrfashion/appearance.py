@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mrfashion.errors import InputRefused
 from mrfashion.generation import Frames, Keypoints
 
 Floats = NDArray[np.float32]
@@ -89,13 +90,13 @@ def appearance(
 
 
 def packed_of(text: str) -> NDArray[np.uint8]:
-    """The bytes of what `appearance` wrote; ValueError if it is none of that."""
+    """The bytes of what `appearance` wrote; InputRefused if it is none of that."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         data = b""
     if len(data) != CELLS * (FEATURES + 1):
-        raise ValueError(
+        raise InputRefused(
             f"{text[:40]!r} is no appearance: {len(data)} bytes in base64; "
             f"{CELLS * (FEATURES + 1)} are needed. Run curate again"
         )

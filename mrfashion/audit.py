@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from mrfashion.config import from_dict
 from mrfashion.duplicates import Alike, DuplicateConfig, nearest
+from mrfashion.errors import InputRefused
 from mrfashion.garments import GarmentConfig, nearest_garments
 from mrfashion.manifest import Dataset
 from mrfashion.tables import SPLITS, TIES, Placement
@@ -98,6 +99,11 @@ def audit(dataset: Dataset) -> Audit:
         sizes[row.split_group] += 1
     found = [*_shared(rows.values()), *_near(checked)]
     for tie in ties:
+        if not {tie.one, tie.other} <= rows.keys():
+            raise InputRefused(
+                f"{dataset.root}: ties.parquet names clips {tie.one} and {tie.other}; "
+                "splits.parquet has not both. Run curate again"
+            )
         splits = {rows[name].split for name in (tie.one, tie.other)}
         if len(splits) > 1:
             found.append(Leak(tie.kind, "ties.parquet", _sorted(splits), (tie.one, tie.other)))

@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mrfashion.errors import InputRefused
+
 # FRAMES SIDE SIDE: frequencies along y, along x, each frame to a scale of its own, companded:
 # whitened, then the root of its size with its sign, which fills the levels of an int8.
 Print = NDArray[np.int8] | NDArray[np.float32]
@@ -52,13 +54,13 @@ def fingerprint(pictures: NDArray[np.uint8]) -> str:
 
 
 def print_of(text: str) -> NDArray[np.int8]:
-    """What a fingerprint holds, see Print; ValueError if it is none."""
+    """What a fingerprint holds, see Print; InputRefused if it is none."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         data = b""
     if len(data) != FRAMES * SIDE * SIDE:
-        raise ValueError(
+        raise InputRefused(
             f"{text[:40]!r} is no fingerprint: {len(data)} bytes in base64; "
             f"{FRAMES * SIDE * SIDE} are needed. Survey the source anew"
         )

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mrfashion.appearance import packed_of
 from mrfashion.duplicates import Alike, DuplicateConfig, copies, near_duplicates
 from mrfashion.errors import InputRefused
+from mrfashion.fingerprints import print_of
 from mrfashion.garments import GarmentConfig, alike_garments
-from mrfashion.splits import Bridge, SplitConfig, assign, grow, split_groups
-from mrfashion.tables import SPLITS, Placement, TieRow
+from mrfashion.splits import SPLITS, Bridge, SplitConfig, assign, grow, split_groups
+from mrfashion.tables import SPLITS as SPLITS_TABLE
+from mrfashion.tables import Placement, TieRow
 from mrfashion.ties import (
     COPY,
     LOOK,
@@ -95,8 +98,22 @@ class _Known(Mapping[str, str]):
 
 
 def read_frozen(path: Path | None) -> dict[str, Placement]:
-    """Clip id -> its row of an earlier build's splits.parquet; nothing for None."""
-    return {} if path is None else {row.clip_id: row for row in SPLITS.read(path)}
+    """Clip id -> its row of an earlier build's splits.parquet; nothing for None.
+
+    InputRefused where a row holds what no build writes.
+    """
+    rows = [] if path is None else SPLITS_TABLE.read(path)
+    for row in rows:
+        if row.split not in SPLITS:
+            raise InputRefused(
+                f"{path}: clip {row.clip_id} is in split {row.split!r}; allowed: "
+                f"{', '.join(SPLITS)}. Name the splits.parquet of an earlier build"
+            )
+        if row.fingerprint is not None:
+            print_of(row.fingerprint)
+        if row.appearance is not None:
+            packed_of(row.appearance)
+    return {row.clip_id: row for row in rows}
 
 
 def group(

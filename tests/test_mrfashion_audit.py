@@ -12,6 +12,7 @@ import pytest
 from mrfashion.appearance import CELLS, FEATURES
 from mrfashion.audit import LOOK, MIRROR, PICTURES, audit, just_beyond
 from mrfashion.audit_page import write_audit
+from mrfashion.errors import InputRefused
 from mrfashion.fingerprints import fingerprint
 from mrfashion.manifest import Dataset
 from mrfashion.tables import CLIPS, SPLITS, TIES, TieRow
@@ -107,6 +108,9 @@ def test_a_recorded_tie_across_splits_is_a_leak(whole):
     assert (leak.what, leak.splits, leak.clips) == (
         "ties.parquet", ("test", "train"), ("clip00", "clip03")
     )  # fmt: skip
+    TIES.write(whole / "ties.parquet", [replace(tie, other="gone")])
+    with pytest.raises(InputRefused, match="gone"):
+        audit(Dataset(whole))
     TIES.write(whole / "ties.parquet", [])
 
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mrfashion.errors import InputRefused
 from mrfashion.fingerprints import (
     FRAMES,
     SIDE,
@@ -89,5 +90,5 @@ def test_a_picture_without_detail_is_like_nothing():
 
 @pytest.mark.parametrize("text", ["", "%%%", base64.b64encode(b"short").decode()])
 def test_what_is_no_fingerprint_is_refused(text):
-    with pytest.raises(ValueError, match="no fingerprint"):
+    with pytest.raises(InputRefused, match="no fingerprint"):
         print_of(text)

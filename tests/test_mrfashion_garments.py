@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mrfashion.appearance import CELLS, FEATURES, appearance, packed_of, unpacked
-from mrfashion.errors import ConfigError
+from mrfashion.errors import ConfigError, InputRefused
 from mrfashion.garments import GarmentConfig, alike_garments, nearest_garments
 from mrfashion.sources.turntable.clips import TurntableConfig, clip_plan, render_plan
 
@@ -101,7 +101,7 @@ def test_without_a_trunk_or_a_yaw_nothing_is_said():
 
 def test_what_is_no_appearance_or_setting_is_refused():
     for text in ("", "%", base64.b64encode(bytes(CELLS * FEATURES)).decode()):
-        with pytest.raises(ValueError, match="no appearance"):
+        with pytest.raises(InputRefused, match="no appearance"):
             packed_of(text)
     with pytest.raises(ConfigError, match="least_deg 0"):
         GarmentConfig(least_deg=0)

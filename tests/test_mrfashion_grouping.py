@@ -205,3 +205,7 @@ def test_a_frozen_table_is_read_back(tmp_path):
     SPLITS_TABLE.write(tmp_path / "splits.parquet", rows.values())
     assert read_frozen(tmp_path / "splits.parquet") == rows
     assert read_frozen(None) == {}
+    for change in ({"split": "tset"}, {"fingerprint": "x"}, {"appearance": "x"}):
+        SPLITS_TABLE.write(tmp_path / "splits.parquet", [replace(rows["a"], **change)])
+        with pytest.raises(InputRefused, match=r"tset|no fingerprint|no appearance"):
+            read_frozen(tmp_path / "splits.parquet")
