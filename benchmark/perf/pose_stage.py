@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -21,14 +20,14 @@ from numpy.typing import NDArray
 
 from mrfashion.crops import whole
 from mrfashion.media import probe, read_frames, write_clip
-from mrfashion.poses import blazepose_networks
 from mrfashion.poses.blazepose import BlazePose
+from mrfashion.poses.blazepose_networks import Network
 from mrfashion.posing import PoseConfig, Poser
 from mrfashion.shot import KeptShot
 from mrfashion.sources.source import Source
 from mrfashion.survey import Span
 
-Call = tuple[Any, NDArray[np.float32]]  # a network, and what it was given
+Call = tuple[Network, NDArray[np.float32]]  # and what it was given
 
 
 def main() -> None:
@@ -56,7 +55,7 @@ def compared(video: Path, root: Path, frames: int, rounds: int) -> tuple[int, di
     estimator = BlazePose()
     calls = recorded(lambda: estimator.track(images, shot.info.fps))
     jobs: dict[str, Callable[[], object]] = {
-        "networks": lambda: [run(network, image) for network, image in calls],
+        "networks": lambda: [network.run(image) for network, image in calls],
         "estimator": lambda: estimator.track(images, shot.info.fps),
         "stage": lambda: poser.pose((shot, "blazepose")),
     }
@@ -80,18 +79,16 @@ def encoded(video: Path, root: Path, frames: int) -> tuple[KeptShot, int]:
     return shot, len(images)
 
 
-run = blazepose_networks._run
-
-
 def recorded(job: Callable[[], object]) -> list[Call]:
     """The network calls that a job makes."""
     calls: list[Call] = []
 
-    def note(network: Any, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def note(network: Network, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         calls.append((network, image))
         return run(network, image)
 
-    with patch.object(blazepose_networks, "_run", note):
+    run = Network.run
+    with patch.object(Network, "run", note):
         job()
     return calls
 

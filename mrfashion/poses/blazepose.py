@@ -62,7 +62,7 @@ class BlazePose:
     """
 
     name = "blazepose"
-    version = 1
+    version = 2  # 1 summed heatmaps in another order
     shared = False
 
     def __init__(self, config: BlazePoseConfig | None = None, threads: int = 1) -> None:

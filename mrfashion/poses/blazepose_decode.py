@@ -112,22 +112,20 @@ def refine(xy: Floats, heatmap: Floats) -> Floats:
 
     xy: n 2, 0..1. heatmap: h w n, 0..1; a value lies at its index, without the half-pixel shift.
     """
-    refined = xy.copy()
     height, width, _ = heatmap.shape
-    reach = HEATMAP_KERNEL // 2
-    for number, (x, y) in enumerate(xy):
-        if not (0 <= x < 1 and 0 <= y < 1):
-            continue
-        column, row = int(x * width), int(y * height)
-        left, top = max(0, column - reach), max(0, row - reach)
-        window = heatmap[top : row + reach + 1, left : column + reach + 1, number]
-        if window.max() >= HEATMAP_CONFIDENT:
-            total = window.sum()
-            columns, rows = window.sum(0), window.sum(1)
-            refined[number] = (
-                (columns @ np.arange(left, left + len(columns))) / total / width,
-                (rows @ np.arange(top, top + len(rows))) / total / height,
-            )
+    seen = np.flatnonzero(((xy >= 0) & (xy < 1)).all(-1))  # of the n; those below are of these
+    reach = np.arange(-(HEATMAP_KERNEL // 2), HEATMAP_KERNEL // 2 + 1)
+    columns = (xy[seen, 0] * width).astype(int)[:, None] + reach
+    rows = (xy[seen, 1] * height).astype(int)[:, None] + reach
+    inside_x, inside_y = (columns >= 0) & (columns < width), (rows >= 0) & (rows < height)
+    places = rows.clip(0, height - 1)[:, :, None], columns.clip(0, width - 1)[:, None]
+    window = heatmap[*places, seen[:, None, None]] * (inside_y[:, :, None] & inside_x[:, None])
+    sure = window.max((1, 2)) >= HEATMAP_CONFIDENT
+    mass = window[sure].sum((1, 2))
+    x = (window[sure].sum(1) * columns[sure]).sum(-1) / mass / width
+    y = (window[sure].sum(2) * rows[sure]).sum(-1) / mass / height
+    refined = xy.copy()
+    refined[seen[sure]] = np.stack([x, y], axis=-1)
     return refined
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,39 +30,43 @@ def missing_package() -> str | None:
     return None if importlib.util.find_spec(PACKAGE) else INSTALL
 
 
+class Network:
+    """One network, loaded; where its tensors lie is asked once, which takes 1 ms."""
+
+    def __init__(self, path: Path, threads: int, outputs: tuple[int, ...]) -> None:
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError:
+            raise MissingRequirement(INSTALL) from None
+        self._interpreter = Interpreter(str(path), num_threads=threads)
+        self._interpreter.allocate_tensors()
+        self._input: int = self._interpreter.get_input_details()[0]["index"]
+        details = self._interpreter.get_output_details()
+        self._outputs = [details[number]["index"] for number in outputs]
+
+    def run(self, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """h w 3 => the outputs asked for."""
+        self._interpreter.set_tensor(self._input, image[None])
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
 class Networks:
-    """Both networks, loaded. Not thread-safe: they write into tensors of their own."""
+    """Both networks. Not thread-safe: they write into tensors of their own."""
 
     def __init__(self, threads: int) -> None:
-        self._detector = _load(weights_path(DETECTOR), threads)
-        self._landmarker = _load(weights_path(LANDMARKER), threads)
+        self._detector = Network(weights_path(DETECTOR), threads, (0, 1))
+        # Its other outputs are a mask and landmarks in metres.
+        self._landmarker = Network(weights_path(LANDMARKER), threads, (0, 1, 3))
 
     def detect(self, image: Image, threshold: float) -> list[Detection]:
         """Persons of an image, the surest first; positions in 0..1 of `letterbox_roi`."""
         crop = letterbox_roi(image).crop(image, DETECTOR_SIDE, replicate=False)
-        boxes, scores = _run(self._detector, crop.astype(np.float32) / np.float32(127.5) - 1)
+        boxes, scores = self._detector.run(crop.astype(np.float32) / np.float32(127.5) - 1)
         return decode_detections(boxes[0], scores[0], threshold)
 
     def look(self, image: Image, roi: Roi) -> Landmarks:
         """Landmarks of the person in a square; positions in 0..1 of it."""
         crop = roi.crop(image, LANDMARK_SIDE, replicate=True)
-        raw, presence, _, heatmap, _ = _run(
-            self._landmarker, crop.astype(np.float32) / np.float32(255)
-        )
+        raw, presence, heatmap = self._landmarker.run(crop.astype(np.float32) / np.float32(255))
         return decode_landmarks(raw[0], float(presence[0, 0]), heatmap[0])
-
-
-def _load(path: Path, threads: int) -> Any:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        raise MissingRequirement(INSTALL) from None
-    interpreter = Interpreter(str(path), num_threads=threads)
-    interpreter.allocate_tensors()
-    return interpreter
-
-
-def _run(interpreter: Any, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
-    interpreter.invoke()
-    return [interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()]

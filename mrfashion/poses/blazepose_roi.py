@@ -52,7 +52,8 @@ class Roi:
         # h w, in 1/32 px; farther than int16 reaches lies outside any image that may come here
         columns = np.rint(xx * step + (xy * step[:, None] + x0)).clip(*REACH).astype(np.int32)
         rows = np.rint(yx * step + (yy * step[:, None] + y0)).clip(*REACH).astype(np.int32)
-        whole = np.stack([columns >> 5, rows >> 5], axis=-1).astype(np.int16)
+        whole = np.empty((side, side, 2), np.int16)
+        whole[..., 0], whole[..., 1] = columns >> 5, rows >> 5
         part = ((rows & 31) * SUBPIXELS + (columns & 31)).astype(np.uint16)
         border = cv2.BORDER_REPLICATE if replicate else cv2.BORDER_CONSTANT
         warped = cv2.remap(image, whole, part, cv2.INTER_LINEAR, borderMode=border)
