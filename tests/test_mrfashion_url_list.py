@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mrfashion.artefacts import sha256_file
+from mrfashion.artefacts import Journal, sha256_file
 from mrfashion.progress import silent
+from mrfashion.sources.product_pages import ProductPages
 from mrfashion.sources.source import Source
 from mrfashion.sources.ubc_fashion import UbcFashion
 from mrfashion.sources.url_list import UrlList
@@ -271,6 +272,24 @@ def test_a_lost_file_is_fetched_again(server: MediaServer, video: bytes, tmp_pat
     entry.path.write_bytes(video[:-1])
     assert read(tmp_path, all_of(server)) == {"a.mp4": entry}
     assert entry.path.read_bytes() == video
+
+
+def test_what_was_taken_down_is_not_asked_for(
+    server: MediaServer, video: bytes, tmp_path: Path
+) -> None:
+    server.pages |= {"/a.mp4": Page(video), "/b.mp4": Page(video), "/c.png": Page()}
+    record = Journal(tmp_path / "takedown.jsonl")
+    for gone in ("list/a.mp4", "pictures/dress/40x40"):
+        record.append(gone, "ok", sha256=[], clip_ids=[])
+    (tmp_path / "pictures.csv").write_text(f"product_id,picture\ndress,{server.url}/c.png\n")
+    lists = list_of(tmp_path, {name: f"{server.url}/{name}" for name in ("a.mp4", "b.mp4")})
+    found = [
+        *UrlList(lists, QUICK).read(tmp_path / "sources", silent),
+        *ProductPages(tmp_path / "pictures.csv", QUICK).read(tmp_path / "sources", silent),
+    ]
+    told = [getattr(entry, "reason", "had") for entry in found]
+    assert told == ["taken down", "had", "taken down"]
+    assert set(server.counts) == {"/b.mp4"}
 
 
 KILLED = """

@@ -17,7 +17,7 @@ from mrfashion.media import write_lossless
 from mrfashion.progress import Progress
 from mrfashion.scale import WHOLE, Shard
 from mrfashion.sources.source import UNKNOWN_LICENCE, Source, failed
-from mrfashion.sources.url_list import bad_row
+from mrfashion.sources.url_list import bad_row, taken_down
 from mrfashion.sources.web.meter import Meter
 from mrfashion.sources.web.refusal import Refusal
 from mrfashion.sources.web.rows import BadRow, Columns, Row, read_rows
@@ -66,7 +66,11 @@ class ProductPages:
         mine = [product for product in products if shard.holds(product)]
         listed: Iterable[object] = progress(mine, "pictures", len(mine))
         for product in listed:
-            yield from self._product(products[str(product)], out / "products", downloads)
+            name = f"{self.path.stem}/{product}"
+            if any(gone.startswith(f"{name}/") for gone in downloads.taken_down):
+                yield taken_down(name)
+            else:
+                yield from self._product(products[str(product)], out / "products", downloads)
 
     def _product(
         self, rows: list[Row], folder: Path, downloads: Downloads

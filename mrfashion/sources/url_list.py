@@ -55,6 +55,9 @@ def download_videos(
             source_id = f"{name}/{row.cells.get('id') or content_hash(row.cells['url'])[:16]}"
             if not downloads.shard.holds(source_id):
                 continue
+            if source_id in downloads.taken_down:
+                yield taken_down(source_id)
+                continue
             try:
                 yield _source(source_id, row.cells, downloads.get(row.cells["url"], wanted))
             except ItemError as error:
@@ -65,6 +68,11 @@ def bad_row(name: str, row: BadRow) -> Reject:
     """The reject of a row that cannot be used."""
     row_id = f"{name}/row-{row.number}"
     return Reject(row_id, row_id, "sources", "bad row", None, None, f"row {row.number}: {row.why}")
+
+
+def taken_down(source_id: str) -> Reject:
+    """The reject of what was taken down: it is not even asked for."""
+    return Reject(source_id, source_id, "takedown", "taken down", None, None, "")
 
 
 def wanted_video(config: WebConfig) -> Wanted:

@@ -24,6 +24,7 @@ from mrfashion.sources.web.meter import Meter
 from mrfashion.sources.web.refusal import Refusal
 from mrfashion.sources.web.settings import WebConfig
 from mrfashion.sources.web.ytdlp import Fetched, YtDlp
+from mrfashion.tombstones import read_tombstones
 
 VERSION = 1  # of what is fetched for an address
 
@@ -49,11 +50,12 @@ class Download:
 
 
 class Downloads:
-    """The files of all lists of a dataset; one process a shard at a time (the dataset's lock)."""
+    """The files of all lists of a dataset, in its sources/web; one process a shard at a time."""
 
     def __init__(self, folder: Path, config: WebConfig, shard: Shard = WHOLE) -> None:
         self.folder, self.config, self.shard = folder, config, shard
         self.hosts = Hosts(config)
+        self.taken_down = read_tombstones(folder.parent.parent).ids  # never asked for again
         # Shards may want the same picture: each brings its own, and the last one's is in place.
         self.on_its_way = folder / "partial" / ("" if shard.whole else shard.name)
         self.journal = open_journal(folder, "downloads", shard)

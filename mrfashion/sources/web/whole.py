@@ -13,7 +13,7 @@ from mrfashion.errors import ItemError
 from mrfashion.media import probe
 from mrfashion.sources.web.refusal import Refusal
 
-SUFFIXES = {"mp4": ".mp4", "webm": ".webm", "matroska": ".mkv", "avi": ".avi", "mpegts": ".ts"}
+SUFFIXES = {"mp4": ".mp4", "webm": ".webm", "matroska": ".mkv", "avi": ".avi"}  # else .mp4
 SHORT_S = 1.0  # less than promised is rounding, or sound that outlasts the picture
 SHORT_SHARE = 0.05
 
