@@ -90,10 +90,13 @@ class CurateConfig:
     def hash(self) -> str:
         """Hash of what decides the dataset's bytes: of all, but where it is worked on.
 
-        A frozen table counts by its own hash, in the headers, not by where it lies.
+        A frozen table counts by its own hash, in the headers, not by where it lies; of downloads
+        counts which file was asked for, not how patiently.
         """
         splits = replace(self.splits, frozen=None)
-        return content_hash(to_dict(replace(self, executor=ExecutorConfig(), splits=splits)))
+        web = WebConfig(short_side_px=self.web.short_side_px)
+        deciding = replace(self, executor=ExecutorConfig(), splits=splits, web=web)
+        return content_hash(to_dict(deciding))
 
 
 @dataclass

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from mrfashion.artefacts import Journal, sha256_file
+from mrfashion.errors import ConfigError
+from mrfashion.pipeline import CurateConfig
 from mrfashion.progress import silent
 from mrfashion.sources.product_pages import ProductPages
 from mrfashion.sources.source import Source
@@ -367,6 +369,14 @@ def test_halves_of_two_files_are_never_joined(
     assert server.asked[-1][1] is not None  # the rest was asked for
     assert isinstance(entry, Source)
     assert entry.path.read_bytes() == video + bytes(9000)
+
+
+def test_patience_does_not_change_a_dataset() -> None:
+    hurried = replace(QUICK, cookies=Path("/home/me/cookies.txt"))
+    assert CurateConfig(web=hurried).hash() == CurateConfig().hash()
+    assert CurateConfig(web=WebConfig(short_side_px=480)).hash() != CurateConfig().hash()
+    with pytest.raises(ConfigError, match="web: strikes is 0; needed: above 0"):
+        WebConfig(strikes=0)
 
 
 def test_bad_rows_are_named_and_the_rest_goes_on(
