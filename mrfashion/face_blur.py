@@ -33,7 +33,7 @@ class FaceBlurConfig:
     face_margin: float = 1.35  # ours: the 68 points end at the brows
     behind_deg: float = 135.0  # a yaw beyond it is the view `back`
     ears_torsos: float = 0.08  # ours: a third of the head's width, the left ear on the left
-    hold_s: float = 0.25  # ours: a face is still covered so long before and after it is seen
+    hold_s: float = 0.1  # ours: a face is still covered so long before and after it is seen
     smear_s: float = 0.07  # ours: circles are kept so long, so that one wild frame bares nothing
 
 

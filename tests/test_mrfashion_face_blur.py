@@ -96,7 +96,7 @@ def test_a_back_shows_no_face_unless_the_head_looks_round(
 def test_a_face_stays_covered_a_moment_after_it_is_gone() -> None:
     keypoints = np.concatenate([body(5), body(20, score=0.1, ears=-0.2)])
     yaw = np.array([0] * 5 + [180] * 20)
-    assert covered(circles(keypoints, yaw)) == [True] * 10 + [False] * 15
+    assert covered(circles(keypoints, yaw)) == [True] * 7 + [False] * 18
 
 
 def test_a_gap_is_bridged_on_a_line_with_larger_circles() -> None:
