@@ -90,6 +90,8 @@ def _candidate(clip: Posed) -> Candidate:
         views=coverage(clip.yaw_deg, clip.shot.info.fps).views,
     )
     pixels = clip.clip["height"] * clip.clip["width"]
+    if clip.shot.source.stills is not None:
+        pixels = 0  # its pictures are the video's own frames: the video is what can be asked for
     return Candidate(origin, pixels, clip.shot.span.frames)
 
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from benchmark.requests import sample_references
+from mrfashion.duplicates import DuplicateConfig
 from mrfashion.errors import InputRefused
 from mrfashion.loader import ClipDataset
 from mrfashion.manifest import Dataset
@@ -205,6 +206,27 @@ class Standing:
         keypoints = np.stack([body_at(12, 8, 1.0)])
         box = np.array([[12, 8, 32, 58]], np.float32)
         return PoseTrack(keypoints, box, np.ones(1, np.float32), np.ones(1, np.int16))
+
+
+def test_frames_of_a_video_are_no_pictures_of_its_product(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large they are: they would show the target."""
+    monkeypatch.setitem(ESTIMATORS, "standing", Standing)
+    write_footage(tmp_path / "videos", "dress", 0, group="dress")
+    frames, _, _ = turning_clip(0, 40)
+    for number in range(24):
+        large = frames[number].repeat(2, 0).repeat(2, 1)
+        (tmp_path / f"{number}.png").write_bytes(encoded(large))
+    path = list_of(
+        tmp_path, ({"product_id": "dress", "picture": f"{number}.png"} for number in range(24))
+    )
+    config = replace(CONFIG, poses=PoseConfig(estimator="standing"), duplicates=DuplicateConfig())
+    sources = [str(tmp_path / "videos"), f"product_pages:{path}"]
+    summary = curate(sources, tmp_path / "set", config)
+    (row,) = summary.rejects
+    assert (row.source_id, row.reason) == (f"shop/dress/{2 * WIDTH}x{2 * HEIGHT}", "near-duplicate")
+    assert summary.kept == 1
 
 
 def test_stills_are_lent_and_never_asked_for(
