@@ -6,43 +6,26 @@ and no later `curate` brings it back. The record holds the source's id, hashes a
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mrfashion.artefacts import Journal, folder_lock, sha256_file, sweep_temporaries, write_atomic
 from mrfashion.environment import RUN_FILE, now_utc
-from mrfashion.errors import HashMismatch, InputRefused, UnknownNameError
+from mrfashion.errors import HashMismatch, InputRefused
 from mrfashion.inventory import INVENTORY, table_files, write_inventory
 from mrfashion.progress import Progress, silent
 from mrfashion.schema import Table
-from mrfashion.tables import CLIPS, SAMPLES, TABLES, Clip
-from mrfashion.takedown_files import (
-    cleaned,
-    files_of,
-    left_over,
-    names_one,
-    source_files,
-    stills_of,
-)
+from mrfashion.tables import CLIPS, SAMPLES, TABLES
+from mrfashion.takedown_files import cleaned, files_of, left_over, names_one
+from mrfashion.takedown_search import Going, rows_of, traces_of, what_goes
 from mrfashion.tombstones import TOMBSTONES
-from mrfashion.traces import Traces, is_hash
+from mrfashion.traces import Traces
 
 # Samples first and clips last: in between no sample names what is gone, and ids are still known.
 ORDER = (SAMPLES, *(table for table in TABLES if table not in (SAMPLES, CLIPS)), CLIPS)
 LISTED = 10
-
-
-@dataclass(frozen=True)
-class Going:
-    """What came from one source."""
-
-    source_id: str
-    sha256: tuple[str, ...]  # of its videos: the source's own and its clips'
-    clip_ids: tuple[str, ...]
-    files: tuple[str, ...]  # paths in the dataset that only it has
 
 
 @dataclass(frozen=True)
@@ -74,101 +57,25 @@ def takedown(
         sweep_temporaries(root)
         record = Journal(root / TOMBSTONES)
         clips = CLIPS.read(root / "clips.parquet")
-        going = tuple(_going(root, name, clips, record) for name in dict.fromkeys(source_ids))
-        traces = _traces(going, clips)
+        going = what_goes(root, source_ids, clips, record)
+        traces = traces_of(going, clips)
         if dry_run:
             return TakenDown(going, _count(root, traces), _would_go(root, traces, going))
-        for gone in going:
-            values = {"sha256": gone.sha256, "clip_ids": gone.clip_ids, "files": gone.files}
-            record.append(gone.source_id, "started", at=now_utc(), **values)
+        values = [{"sha256": gone.sha256, "clip_ids": gone.clip_ids} for gone in going]
+        for gone, value in zip(going, values, strict=True):
+            record.append(gone.source_id, "started", at=now_utc(), files=gone.files, **value)
         rows = {table.name: _clean_table(root, table, traces) for table in ORDER}
         removed = _clean_files(root, traces, going, progress)
         if (root / "samples.parquet").is_file():
             write_inventory(root)
         scanned = _prove(root, traces, progress)
-        for gone in going:
-            record.append(
-                gone.source_id, "ok", at=now_utc(), **_kept(record, gone), files_read=scanned
-            )
+        for gone, value in zip(going, values, strict=True):
+            record.append(gone.source_id, "ok", at=now_utc(), files_read=scanned, **value)
     return TakenDown(going, rows, removed, scanned)
 
 
-def _kept(record: Journal, gone: Going) -> dict[str, Any]:
-    row = record.last(gone.source_id) or {}
-    return {name: row[name] for name in ("sha256", "clip_ids")}
-
-
-def _going(root: Path, source_id: str, clips: Sequence[Clip], record: Journal) -> Going:
-    """What is known of a source: from the tables, the journals, and an earlier takedown of it."""
-    own = [clip for clip in clips if clip.source_id == source_id]
-    known = record.last(source_id) or {}
-    clip_ids = {clip.clip_id for clip in own} | set(known.get("clip_ids", ()))
-    digests = {digest for clip in own for digest in (clip.source_sha256, clip.sha256)}
-    digests |= set(known.get("sha256", ()))
-    heard = bool(own or known)
-    for row in _journal_rows(root):
-        if row.get("item_id") == source_id:
-            heard = True
-            _collect(row.get("value"), clip_ids, digests)
-    rows = [row for table in TABLES for row in _rows(root, table) if hasattr(row, "source_id")]
-    about = [row for row in rows if row.source_id == source_id]
-    clip_ids |= {row.item_id for row in about if getattr(row, "item_id", source_id) != source_id}
-    if not (heard or about):
-        raise UnknownNameError("source", source_id, {row.source_id for row in rows})
-    digests -= {clip.sha256 for clip in clips if clip.source_id != source_id}
-    files = source_files(root, digests) if not known.get("files") else known["files"]
-    if any(clip.still for clip in own):
-        files = [*files, *stills_of(root, files)]
-    return Going(source_id, tuple(sorted(digests)), tuple(sorted(clip_ids)), tuple(sorted(files)))
-
-
-def _collect(value: Any, clip_ids: set[str], digests: set[str]) -> None:
-    """Ids of clips and hashes of videos in what stages noted of a source."""
-    if isinstance(value, list):
-        for entry in value:
-            _collect(entry, clip_ids, digests)
-    elif isinstance(value, dict):
-        clip_ids |= {value["clip_id"]} if "clip_id" in value else set()
-        clip_ids |= set(value["clips"]) if isinstance(value.get("clips"), dict) else set()
-        digests |= {value["sha256"]} if "sha256" in value else set()
-        for entry in value.values():
-            _collect(entry, clip_ids, digests)
-
-
-def _traces(going: Iterable[Going], clips: Sequence[Clip]) -> Traces:
-    """All names of what goes, and what groups are called that were named after it."""
-    ids = {gone.source_id for gone in going}
-    names = set(ids)
-    for gone in going:
-        names |= {*gone.sha256, *gone.clip_ids}
-        names |= {stem for path in gone.files if is_hash(stem := Path(path).name.partition(".")[0])}
-    staying = [clip for clip in clips if clip.source_id not in ids]
-    addresses = {clip.source_url for clip in clips if clip.source_id in ids and clip.source_url}
-    names |= addresses - {clip.source_url for clip in staying}
-    bare = Traces(frozenset(names))
-    renamed: dict[tuple[str, str], str] = {}
-    for clip in sorted(staying, key=lambda clip: clip.clip_id):
-        for column in (field.name for field in fields(Clip) if field.name.endswith("_group")):
-            if bare.in_text(old := getattr(clip, column)):
-                renamed.setdefault((column, old), clip.clip_id)
-    return Traces(frozenset(names), renamed)
-
-
-def _journal_rows(root: Path) -> Iterator[dict[str, Any]]:
-    for path in sorted((root / "stages").glob("*.jsonl")):
-        with path.open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n"):
-                    yield json.loads(line)
-
-
-def _rows(root: Path, table: Table[Any]) -> Iterator[Any]:
-    for path in table_files(root, table):
-        yield from table.open(path)
-
-
 def _count(root: Path, traces: Traces) -> dict[str, int]:
-    return {t.name: sum(traces.row(row) is None for row in _rows(root, t)) for t in ORDER}
+    return {t.name: sum(traces.row(row) is None for row in rows_of(root, t)) for t in ORDER}
 
 
 def _clean_table(root: Path, table: Table[Any], traces: Traces) -> int:

@@ -25,14 +25,14 @@ def files_of(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.is_file() and path.name != ".lock")
 
 
-def source_files(root: Path, digests: set[str]) -> list[str]:
-    """Videos below sources/ with one of these hashes, and what lies beside them by their name."""
-    found = []
+def source_files(root: Path, digests: set[str]) -> dict[str, list[str]]:
+    """Hash => videos below sources/ that have it, and what lies beside them by their name."""
+    found: dict[str, list[str]] = {}
     for video in files_of(root / "sources"):
-        if video.suffix.lower() in VIDEO_SUFFIXES and sha256_file(video) in digests:
-            beside = video.parent.glob("*")
-            found += [path for path in beside if path.name.startswith(f"{video.stem}.")]
-    return [path.relative_to(root).as_posix() for path in found]
+        if video.suffix.lower() in VIDEO_SUFFIXES and (digest := sha256_file(video)) in digests:
+            beside = (p for p in video.parent.glob("*") if p.name.startswith(f"{video.stem}."))
+            found.setdefault(digest, []).extend(p.relative_to(root).as_posix() for p in beside)
+    return found
 
 
 def stills_of(root: Path, videos: Iterable[str]) -> list[str]:
