@@ -25,7 +25,7 @@ def _folder(argument: str, _: CurateConfig) -> SourceReader:
 def _hub(argument: str, config: CurateConfig) -> SourceReader:
     from mrfashion.sources.hub import HubSource
 
-    return HubSource(argument, config.limits)
+    return HubSource(argument, config.limits, config.executor)
 
 
 def _turntable(_: str, config: CurateConfig) -> SourceReader:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from mrfashion import scale
 from mrfashion.artefacts import content_hash
 from mrfashion.errors import ItemError, UnsafePath
+from mrfashion.executors import Executor, ExecutorConfig
 from mrfashion.limits import SourceLimits
 from mrfashion.media import VIDEO_SUFFIXES
 from mrfashion.poses.sidecar import SUFFIX as SIDECAR_SUFFIX
 from mrfashion.poses.sidecar import sidecar_path
 from mrfashion.progress import Progress
+from mrfashion.sources.apart import apart
 from mrfashion.sources.hub_card import card_note
 from mrfashion.sources.hub_metadata import METADATA, Metadata
 from mrfashion.sources.hub_parquet import read_parquet
@@ -31,10 +34,7 @@ from mrfashion.sources.source import UNKNOWN_LICENCE, Source, failed
 CARD = "README.md"
 # Stand beside the videos of published datasets; they are no inputs.
 COMPANIONS = (CARD, "LICENSE", "LICENSE.md", "LICENSE.txt", "dataset_infos.json")
-SHARDS: dict[str, Callable[[Shard], Iterator[Entry]]] = {
-    ".tar": read_tar,
-    ".parquet": read_parquet,
-}
+SHARDS = (".tar", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class HubSource:
 
     argument: str
     limits: SourceLimits
+    executor: ExecutorConfig = field(default_factory=ExecutorConfig)
 
     def read(
         self, out: Path, progress: Progress[object], shard: scale.Shard = scale.WHOLE
@@ -54,18 +55,26 @@ class HubSource:
         repository = open_repository(self.argument)
         files = sorted(repository.files())
         mine = [file for file in files if shard.holds(file)]
-        reading = _Reading(repository, files, out / f"hub-{content_hash(repository.name)[:16]}")
-        yield from reading.faults()
-        for file in progress(mine, f"read {repository.name}", len(mine)):
-            yield from reading.entries(str(file), self.limits)
+        folder = out / f"hub-{content_hash(repository.name)[:16]}"
+        with apart(self.executor) as executor:
+            reading = _Reading(repository, files, folder, executor)
+            yield from reading.faults()
+            for file in progress(mine, f"read {repository.name}", len(mine)):
+                yield from reading.entries(str(file), self.limits)
 
 
 class _Reading:
     """One pass over a dataset, knowing its card and its metadata."""
 
-    def __init__(self, repository: Repository, files: list[str], folder: Path) -> None:
+    def __init__(
+        self, repository: Repository, files: list[str], folder: Path, executor: Executor
+    ) -> None:
         self.repository, self.files, self.folder = repository, set(files), folder
-        self.metadata = Metadata.read(repository, files)
+        self.readers: dict[str, Callable[[Shard], Iterator[Entry]]] = {
+            ".tar": read_tar,
+            ".parquet": partial(read_parquet, executor=executor),
+        }
+        self.metadata = Metadata.read(repository, files, executor)
         self.card = Note()
 
     def faults(self) -> Iterator[Entry]:
@@ -94,7 +103,7 @@ class _Reading:
             path = self.repository.fetch(file)
             if suffix in SHARDS:
                 shard = Shard(path, name, self.folder / content_hash(name), limits)
-                for entry in taken_out(shard, SHARDS[suffix]):
+                for entry in taken_out(shard, self.readers[suffix]):
                     yield self._finished(entry, self.card, file)
                 return
             beside = sidecar_path(Path(file)).as_posix()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mrfashion.errors import ItemError, UnsafePath
+from mrfashion.executors import HERE, Executor, Value
+from mrfashion.sources.apart import value_of
 from mrfashion.sources.hub_repository import Repository
 from mrfashion.sources.hub_shard import Entry, dropped
 from mrfashion.sources.notes import NAMES, Note, note_of, plain_text
 from mrfashion.sources.source import failed
 
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+BROKEN = (csv.Error, pa.ArrowException, OSError, ValueError, MemoryError)
 MAX_BYTES = 256 << 20  # millions of rows
 MAX_LINE = 1 << 20
 FILE_NAME = "file_name"  # or <something>_file_name, where a row is about several videos
@@ -34,14 +38,20 @@ class Metadata:
     broken: set[str] = field(default_factory=set)  # folders whose table breaks off
 
     @classmethod
-    def read(cls, repository: Repository, files: Sequence[str]) -> Metadata:
-        """All tables of a dataset; a bad row is a fault and the next is read."""
+    def read(
+        cls, repository: Repository, files: Sequence[str], executor: Executor = HERE
+    ) -> Metadata:
+        """All tables of a dataset; a bad row is a fault and the next is read.
+
+        The executor reads what may crash.
+        """
         metadata, known = cls(), set(files)
         for file in files:
             if posixpath.basename(file) in METADATA:
                 name = plain_text(f"{repository.name}/{file}")
                 try:
-                    metadata._read_table(repository.fetch(file), file, name, known)
+                    rows = _rows(repository.fetch(file), executor)
+                    metadata._read_table(rows, file, name, known)
                 except UnsafePath:
                     metadata._break(file, dropped(name, "links out of its folder", ""))
                 except ItemError as error:
@@ -60,12 +70,11 @@ class Metadata:
         self.faults.append(fault)
         self.broken.add(posixpath.dirname(file))
 
-    def _read_table(self, path: Path, file: str, name: str, known: set[str]) -> None:
-        if path.stat().st_size > MAX_BYTES:
-            text = f"{path.stat().st_size} bytes of metadata; allowed: {MAX_BYTES}"
-            raise ItemError("source.metadata", text)
+    def _read_table(
+        self, rows: Iterator[tuple[int, Row]], file: str, name: str, known: set[str]
+    ) -> None:
         try:
-            for number, row in METADATA[posixpath.basename(file)](path):
+            for number, row in rows:
                 why = row if isinstance(row, str) else self._note_row(row, file, known)
                 if why:
                     self.faults.append(dropped(f"{name}:{number}", "bad metadata row", why))
@@ -90,6 +99,15 @@ class Metadata:
             else:
                 self.notes[target] = note_of(row)
         return plain_text("; ".join(wrong))
+
+
+def _rows(path: Path, executor: Executor) -> Iterator[tuple[int, Row]]:
+    if path.stat().st_size > MAX_BYTES:
+        text = f"{path.stat().st_size} bytes of metadata; allowed: {MAX_BYTES}"
+        raise ItemError("source.metadata", text)
+    if path.suffix != ".parquet":
+        return (_csv if path.suffix == ".csv" else _jsonl)(path)
+    return enumerate(value_of(executor, _parquet, path)["rows"], 1)
 
 
 def _csv(path: Path) -> Iterator[tuple[int, Row]]:
@@ -119,19 +137,19 @@ def _object(line: bytes) -> Row:
     return row if isinstance(row, dict) else "no JSON object"
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, Row]]:
-    file = pq.ParquetFile(path, pre_buffer=False)
-    names = [name for name in file.schema_arrow.names if name in NAMES or name.endswith(FILE_NAME)]
-    number = 0
-    for batch in file.iter_batches(1000, columns=names, use_threads=False):
-        for row in batch.to_pylist():
-            number += 1
-            yield number, row
+def _parquet(path: Path) -> Value:
+    try:
+        file = pq.ParquetFile(path)
+        fields = [f for f in file.schema_arrow if f.name in NAMES or f.name.endswith(FILE_NAME)]
+        names = [field.name for field in fields if plain(field)]
+        return {"rows": file.read(names, use_threads=False).to_pylist()}
+    except BROKEN as error:
+        raise ItemError("source.metadata", f"it cannot be read: {error}") from None
 
 
-METADATA: dict[str, Callable[[Path], Iterator[tuple[int, Row]]]] = {
-    "metadata.csv": _csv,
-    "metadata.jsonl": _jsonl,
-    "metadata.parquet": _parquet,
-}
-BROKEN = (csv.Error, pa.ArrowException, OSError, ValueError, MemoryError)
+def plain(column: pa.Field) -> bool:
+    """Whether a column holds texts or whole numbers: no other type can trip up who reads it."""
+    kind = column.type
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)
+    )

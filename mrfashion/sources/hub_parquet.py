@@ -8,13 +8,18 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterator
+from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mrfashion.errors import ItemError
+from mrfashion.executors import Executor, Value
 from mrfashion.media import VIDEO_SUFFIXES
+from mrfashion.sources.apart import value_of
+from mrfashion.sources.hub_metadata import plain
 from mrfashion.sources.hub_shard import Entry, Shard, dropped, put, source_of, unreadable
 from mrfashion.sources.notes import NAMES, note_of
 from mrfashion.sources.source import failed
@@ -26,21 +31,33 @@ BROKEN = (pa.ArrowException, OSError, ValueError, MemoryError)  # at bytes that 
 STREAMED: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 20}
 
 
-def read_parquet(shard: Shard) -> Iterator[Entry]:
+def read_parquet(shard: Shard, executor: Executor) -> Iterator[Entry]:
     """Take the videos of a file out; a damaged row group is one failure, and the next is read."""
     try:
-        file = pq.ParquetFile(shard.path, **STREAMED)
-    except BROKEN as error:
-        yield failed(shard.name, unreadable(shard, error))
+        layout = value_of(executor, _layout, shard)
+    except ItemError as error:
+        yield failed(shard.name, error)
         return
-    column = video_column(file.schema_arrow)
-    if column is None:
+    if layout["column"] is None:
         yield dropped(shard.name, "no video column", "needed: struct<bytes, path>")
         return
-    first = 0
-    for group in range(file.num_row_groups):
-        yield from _group(shard, file, group, column, first)
-        first += file.metadata.row_group(group).num_rows
+    take = partial(_take_group, shard=shard, column=layout["column"])
+    for group, first in enumerate(layout["firsts"]):
+        try:
+            yield from map(shard.entry, value_of(executor, take, (group, first))["rows"])
+        except ItemError as error:
+            yield failed(f"{shard.name}#{first}", error)
+
+
+def _layout(shard: Shard) -> Value:
+    """The video column of a file, and the first row of each of its groups."""
+    try:
+        file = pq.ParquetFile(shard.path)
+        groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    except BROKEN as error:
+        raise unreadable(shard, error) from None
+    firsts = [0, *accumulate(groups)][: len(groups)]
+    return {"column": video_column(file.schema_arrow), "firsts": firsts}
 
 
 def video_column(schema: pa.Schema) -> str | None:
@@ -57,7 +74,7 @@ def _is_file(kind: pa.DataType) -> bool:
     if not pa.types.is_struct(kind):
         return False
     fields = {field.name: field.type for field in kind}
-    data = fields.get("bytes")
+    data = fields.get("bytes", pa.null())
     return "path" in fields and (pa.types.is_binary(data) or pa.types.is_large_binary(data))
 
 
@@ -70,20 +87,20 @@ def _features(schema: pa.Schema) -> dict[str, str]:
         return {}
 
 
-def _group(
-    shard: Shard, file: pq.ParquetFile, group: int, column: str, first: int
-) -> Iterator[Entry]:
-    group_id = f"{shard.name}#group{group}"
+def _take_group(place: tuple[int, int], shard: Shard, column: str) -> Value:
+    """(row group, its first row) => its entries, as rows of a listing."""
+    group, first = place
+    entries: list[Entry] = []
+    file = pq.ParquetFile(shard.path, **STREAMED)
     if why := _too_large(file.metadata.row_group(group)):
-        yield dropped(group_id, "too large", why)
-        return
-    number = first
+        entries.append(dropped(f"{shard.name}#{first}", "too large", why))
+        return {"rows": [shard.row(entry) for entry in entries]}
     try:
         for record in _records(shard, file, group, column):
-            yield _row(shard, record, column, number)
-            number += 1
+            entries.append(_row(shard, record, column, first + len(entries)))
     except ItemError as error:
-        yield failed(f"{shard.name}#{number}", error)
+        entries.append(failed(f"{shard.name}#{first + len(entries)}", error))
+    return {"rows": [shard.row(entry) for entry in entries]}
 
 
 def _too_large(group: pq.RowGroupMetaData) -> str:
@@ -97,7 +114,7 @@ def _too_large(group: pq.RowGroupMetaData) -> str:
 def _records(
     shard: Shard, file: pq.ParquetFile, group: int, column: str
 ) -> Iterator[dict[str, Any]]:
-    known = [name for name in file.schema_arrow.names if name in NAMES]
+    known = [field.name for field in file.schema_arrow if field.name in NAMES and plain(field)]
     try:
         for batch in file.iter_batches(1, [group], [column, *known], use_threads=False):
             yield from batch.to_pylist()

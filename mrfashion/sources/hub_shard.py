@@ -43,6 +43,19 @@ class Shard:
         """Where its `number`th video lies; the suffix is one of ours, lower case."""
         return self.folder / f"{number:07d}{suffix}"
 
+    def row(self, entry: Entry) -> dict[str, Any]:
+        """An entry as plain JSON; the paths of its videos are relative to their folder."""
+        (kind,) = (kind for kind, type_ in KINDS.items() if isinstance(entry, type_))
+        row = asdict(entry)
+        if isinstance(entry, Source):
+            row["path"] = entry.path.name
+        return {"kind": kind, **row}
+
+    def entry(self, row: dict[str, Any]) -> Entry:
+        """The entry of a row."""
+        entry = KINDS[str(row["kind"])](**{k: v for k, v in row.items() if k != "kind"})
+        return replace(entry, path=self.folder / entry.path) if isinstance(entry, Source) else entry
+
 
 def hidden(name: str) -> bool:
     """Whether a file, or a folder it is in, is hidden: those are no inputs."""
@@ -94,29 +107,16 @@ def taken_out(shard: Shard, read: Callable[[Shard], Iterator[Entry]]) -> Iterato
         entries.append(entry)
         yield entry
     if not any(isinstance(entry, Failure) and entry.retryable for entry in entries):
-        write_json(shard.folder / LISTING, [_row(entry) for entry in entries])
+        write_json(shard.folder / LISTING, [shard.row(entry) for entry in entries])
 
 
 def _listed(shard: Shard) -> list[Entry] | None:
     rows = _stored(shard.folder / LISTING)
     if rows is None:
         return None
-    entries = [_entry(row, shard.folder) for row in rows]
+    entries = [shard.entry(row) for row in rows]
     whole = all(entry.path.exists() for entry in entries if isinstance(entry, Source))
     return entries if whole else None
-
-
-def _row(entry: Entry) -> dict[str, object]:
-    (kind,) = (kind for kind, type_ in KINDS.items() if isinstance(entry, type_))
-    row = asdict(entry)
-    if isinstance(entry, Source):
-        row["path"] = entry.path.name
-    return {"kind": kind, **row}
-
-
-def _entry(row: dict[str, Any], folder: Path) -> Entry:
-    entry = KINDS[str(row["kind"])](**{k: v for k, v in row.items() if k != "kind"})
-    return replace(entry, path=folder / entry.path) if isinstance(entry, Source) else entry
 
 
 def _stored(path: Path) -> Any:
