@@ -113,6 +113,19 @@ def unpacked(packed: NDArray[np.uint8]) -> Looks:
     )
 
 
+def mirror_image(looks: Looks) -> Looks:
+    """How the same people look in mirrored clips, where left and right have changed places."""
+    trunk = np.arange(TRUNK_CELLS).reshape(len(ROWS), ANGLES)[:, ::-1]
+    limbs = np.arange(TRUNK_CELLS, CELLS).reshape(-1, 4)[
+        :, [0, 3, 2, 1]
+    ]  # front, right, back, left
+    ends = np.cumsum([len(places) for _, _, places in BONES])[:-1]
+    bones = np.split(limbs, ends)
+    swapped = [bones[i ^ 1] for i in range(len(bones))]
+    order = np.concatenate([trunk.ravel(), *(bone.ravel() for bone in swapped)])
+    return Looks(looks.values[..., order, :], looks.weights[..., order])
+
+
 def _packed(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> str:
     means = sums / np.maximum(counts, 1)[:, None]
     steps = np.rint(means * LOG_STEPS).clip(-127, 127).astype(np.int8)

@@ -38,9 +38,10 @@ NEAREST_TRIED = 4  # of a clip's likest strangers, crops are tried on so many
 class DuplicateConfig:
     """When two clips are one footage, and what becomes of them."""
 
-    # Between copies (0.21 at most: re-encoded, brighter, mirrored, cropped by 5 % at each side)
-    # and strangers in one studio (0.43 at least of 8,128 pairs); see docs/splits.md.
+    # Copies are 0.21 apart at most (re-encoded, brighter, mirrored, cropped by 5 % at each side),
+    # strangers of the turntable 0.27 at least, of 803,278 pairs; see docs/splits.md.
     distance: float = 0.3
+    certain: float = 0.2  # beyond this, looks that differ tell two clips apart
     keep: Literal["better", "both"] = "better"  # both: they only share a split
 
     def __post_init__(self) -> None:

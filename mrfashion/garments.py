@@ -15,6 +15,7 @@ from mrfashion.appearance import (
     TRUNK_CELLS,
     Floats,
     Looks,
+    mirror_image,
     packed_of,
     unpacked,
 )
@@ -23,6 +24,10 @@ from mrfashion.errors import ConfigError
 
 LIGHTNESS = 2  # the feature that the strength of the light adds to
 MOST_LIGHT = 0.35  # as much brighter or darker, as a logarithm, is put down to the light: 1.4 times
+# Copies: 0.40 at most (re-encoded at crf 40 0.32, colours faded to 60 % 0.40). Strangers whose
+# pictures and motion are as near as doubtful copies': 0.55 at least.
+RULED_OUT = 0.5
+RULED_OUT_DEG = 45.0
 BLOCK = 256  # clips compared at a time with as many: bounds memory
 
 
@@ -31,7 +36,7 @@ class GarmentConfig:
     """When clips count as of one outfit, beside what their sources say."""
 
     by_appearance: bool = True  # ties clips of one look into one split; no one's garment group
-    distance: float = 0.24  # root mean square of differences of logarithms; see docs/splits.md
+    distance: float = 0.23  # root mean square of differences of logarithms; see docs/splits.md
     least_deg: float = 90.0  # of the trunk's surface, seen in both
 
     def __post_init__(self) -> None:
@@ -77,6 +82,17 @@ def nearest_garments(
             if np.isfinite(row[j]):
                 found[query] = Alike(query, names[j], round(float(row[j]), 4), mirrored=False)
     return found
+
+
+def other_person(pair: Alike, one: str, other: str) -> bool:
+    """Whether the looks of two clips rule out that they are one footage, mirrored or not.
+
+    False where they do not show enough of the same.
+    """
+    first, second = (unpacked(packed_of(text)[None]) for text in (one, other))
+    first = mirror_image(first) if pair.mirrored else first
+    apart = float(distances(first, second, RULED_OUT_DEG)[0, 0])
+    return np.isfinite(apart) and apart > RULED_OUT
 
 
 def distances(one: Looks, other: Looks, least_deg: float) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from mrfashion.appearance import packed_of
 from mrfashion.duplicates import Alike, DuplicateConfig, copies, near_duplicates
 from mrfashion.errors import InputRefused
 from mrfashion.fingerprints import print_of
-from mrfashion.garments import GarmentConfig, alike_garments
+from mrfashion.garments import GarmentConfig, alike_garments, other_person
 from mrfashion.splits import SPLITS, Bridge, SplitConfig, assign, grow, split_groups
 from mrfashion.tables import SPLITS as SPLITS_TABLE
 from mrfashion.tables import Placement, TieRow
@@ -76,6 +76,11 @@ class Looks:
         row = self.frozen.get(clip_id)
         return row.appearance if row else None
 
+    def agree(self, pair: Alike) -> bool:
+        """Whether what is known of two clips' looks lets them be one footage."""
+        one, other = self.appearance(pair.one), self.appearance(pair.other)
+        return one is None or other is None or not other_person(pair, one, other)
+
 
 class _Known(Mapping[str, str]):
     """What `get` knows of clips, asked anew each time; without those it knows nothing of."""
@@ -131,7 +136,8 @@ def group(
     own = {clip.clip_id: clip for clip in clips}
     absent = [row for name, row in sorted(looks.frozen.items()) if name not in own]
     everyone = [*own, *(row.clip_id for row in absent)]
-    pairs = near_duplicates(_Known(looks.fingerprint, everyone), duplicates.distance)
+    alike = near_duplicates(_Known(looks.fingerprint, everyone), duplicates.distance)
+    pairs = [pair for pair in alike if pair.distance <= duplicates.certain or looks.agree(pair)]
     gone = _copies(pairs, own, looks.frozen) if duplicates.keep == "better" else {}
     ties = [
         *shared_ties([*(clip.origin for clip in clips), *map(_origin, absent)]),

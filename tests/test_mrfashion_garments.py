@@ -9,9 +9,23 @@ from functools import cache
 import numpy as np
 import pytest
 
-from mrfashion.appearance import CELLS, FEATURES, appearance, packed_of, unpacked
+from mrfashion.appearance import (
+    CELLS,
+    FEATURES,
+    appearance,
+    mirror_image,
+    packed_of,
+    unpacked,
+)
+from mrfashion.duplicates import Alike
 from mrfashion.errors import ConfigError, InputRefused
-from mrfashion.garments import GarmentConfig, alike_garments, nearest_garments
+from mrfashion.garments import (
+    GarmentConfig,
+    alike_garments,
+    distances,
+    nearest_garments,
+    other_person,
+)
 from mrfashion.sources.turntable.clips import TurntableConfig, clip_plan, render_plan
 
 TURNTABLE = TurntableConfig(
@@ -78,6 +92,26 @@ def test_front_and_back_are_not_compared(looks):
     assert nearest_garments({"front": halves["front"]}, {"back": halves["back"]}, CONFIG) == {}
     near = nearest_garments({"front": halves["front"]}, looks, replace(CONFIG, least_deg=60))
     assert near["front"].other in ("g0002_c0", "g0002_c1")
+
+
+def test_a_mirrored_clip_is_the_same_person_and_another_outfit_is_not(looks):
+    clip = _footage()["g0000_c0"]
+    order = list(range(133))
+    for left in range(1, 17, 2):
+        order[left], order[left + 1] = left + 1, left
+    keypoints = clip.keypoints[:, order]
+    keypoints[..., 0] = TURNTABLE.width - 1 - keypoints[..., 0]
+    frames = np.ascontiguousarray(clip.frames[:, :, ::-1])
+    mirror = appearance(frames, keypoints, -clip.yaw_deg, clip.fps)
+    plain, flipped = (Alike("a", "b", 0.25, mirrored) for mirrored in (False, True))
+    assert not other_person(flipped, mirror, looks["g0000_c0"])
+    original, seen = (unpacked(packed_of(text)[None]) for text in (looks["g0000_c0"], mirror))
+    assert distances(mirror_image(seen), original, 90) < 0.06
+    assert distances(seen, original, 90) > 0.3
+    assert not other_person(plain, looks["g0000_c1"], looks["g0000_c0"])
+    assert other_person(plain, looks["g0001_c0"], looks["g0000_c0"])
+    blind = appearance(frames, keypoints, np.full_like(clip.yaw_deg, np.nan), clip.fps)
+    assert not other_person(plain, blind, looks["g0000_c0"])
 
 
 def test_the_nearest_is_one_of_the_outfit(looks):
