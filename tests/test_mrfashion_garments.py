@@ -107,7 +107,7 @@ def test_a_mirrored_clip_is_the_same_person_and_another_outfit_is_not(looks):
     assert not other_person(flipped, mirror, looks["g0000_c0"])
     original, seen = (unpacked(packed_of(text)[None]) for text in (looks["g0000_c0"], mirror))
     assert distances(mirror_image(seen), original, 90) < 0.06
-    assert distances(seen, original, 90) > 0.3
+    assert distances(seen, original, 90) > 0.12
     assert not other_person(plain, looks["g0000_c1"], looks["g0000_c0"])
     assert other_person(plain, looks["g0001_c0"], looks["g0000_c0"])
     blind = appearance(frames, keypoints, np.full_like(clip.yaw_deg, np.nan), clip.fps)
