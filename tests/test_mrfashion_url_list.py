@@ -160,8 +160,10 @@ def test_what_may_mend_is_tried_again_now_and_in_the_next_run(
         "/busy.mp4": Page(b"no", "text/html", 500),
         "/never-whole.mp4": Page(video, broken=99, ranges=False),
         "/cut.mp4": Page(video[:3000]),
+        "/lends": Page(b'<video src="/lent.mp4"></video>', "text/html"),
         "/cut-without-length.mp4": Page(video[:3000], length=False),
     }
+    server.pages["/lent.mp4"] = Page(b"no", "text/html", 403)
     urls = all_of(server) | {"no-server": "http://127.0.0.1:9/a.mp4"}
     found = read(tmp_path, urls)
     errors = {name: entry.error for name, entry in found.items() if isinstance(entry, Failure)}
@@ -169,11 +171,16 @@ def test_what_may_mend_is_tried_again_now_and_in_the_next_run(
         "busy.mp4": "source.network",
         "never-whole.mp4": "source.network",
         "cut.mp4": "source.truncated",
+        "lends": "source.network",
+        "lent.mp4": "source.private",
         "cut-without-length.mp4": "source.truncated",
         "no-server": "source.network",
     }
+    assert isinstance(private := found.pop("lent.mp4"), Failure)
+    assert not private.retryable
     assert all(isinstance(entry, Failure) and entry.retryable for entry in found.values())
     counts = server.counts
+    del server.pages["/lent.mp4"]
     assert counts["/busy.mp4"] == QUICK.attempts
     assert counts["/cut.mp4"] == 2  # page and file: its host says that this is all there is
     assert counts["/cut-without-length.mp4"] == 2 * QUICK.attempts

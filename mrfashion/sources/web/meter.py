@@ -26,6 +26,7 @@ class Meter:
         """What is read from now on is pages, until `start_file`; the time goes on."""
         self.left, self.requests = PAGE_BYTES, PAGE_REQUESTS
         self.in_file = False
+        self.lent = False  # whether the file's address is a page's, not the listed one
         self.stated = True  # whether the host said how long the file is
         self.opened: list[Any] = []  # answers, to be closed with the item
         self.edition = ""  # what the host calls these very bytes of it

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mrfashion.errors import InputRefused, MissingRequirement
+from mrfashion.errors import InputRefused, ItemError, MissingRequirement
 from mrfashion.sources.notes import plain_text
 from mrfashion.sources.web.meter import Meter
 from mrfashion.sources.web.refusal import Refusal
@@ -63,7 +63,7 @@ class YtDlp:
         except (KeyboardInterrupt, SystemExit, Refusal):
             raise
         except Exception as error:  # yt-dlp reads pages of strangers: anything may come
-            raise meter.error or refusal(error) from None
+            raise meter.error or self._of_link(refusal(error)) from None
         finally:  # of a direct address yt-dlp reads the head, and would leave the rest coming
             for answer in meter.opened:
                 answer.close()
@@ -73,7 +73,14 @@ class YtDlp:
         info = self._one_video(self._ydl.extract_info(url, download=False))
         if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming"):
             raise Refusal("unsupported", "a live stream; list its recording")
+        self.meter.lent = info.get("url") != url
         return self._bring(info, path)  # the format chosen is merged into it
+
+    def _of_link(self, error: ItemError) -> ItemError:
+        """A link that a page lends for a while may be refused today, and another one granted."""
+        if not (self.meter.lent and self.meter.in_file and error.code == "source.private"):
+            return error
+        return Refusal("network", f"the link of its page: {error.text}", again=False)
 
     def _one_video(self, info: Any) -> dict[str, Any]:
         """The only video of a page; Refusal where it is none, or several."""
