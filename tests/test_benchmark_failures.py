@@ -176,14 +176,16 @@ def test_cuda_memory_is_measured(tiny_dataset: Path, tmp_path: Path, faulty: typ
     def hungry(result: Result) -> Result:
         import torch
 
-        torch.zeros(1 << 24, dtype=torch.uint8, running=Running(device="cuda"))
+        torch.zeros(1 << 24, dtype=torch.uint8, device="cuda")
         return result
 
     faulty.fault = staticmethod(hungry)
     generate(tiny_dataset, tmp_path, ["faulty"], running=Running(device="cuda"))
     peaks = {row.sample_id: row.peak_memory_bytes for row in table(tmp_path)}
-    assert peaks["sample-clip00"] == 0
-    assert (peaks["sample-clip01"] or 0) >= 1 << 24
+    plain, more = peaks["sample-clip00"], peaks["sample-clip01"]
+    assert plain is not None
+    assert more is not None
+    assert more - plain >= 1 << 24  # whatever other tests have left on the device
 
 
 def test_texts_lose_places_but_not_addresses() -> None:
