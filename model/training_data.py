@@ -1,6 +1,6 @@
 """What a training step sees, where it comes from, and how that is configured.
 
-`TurntableData` is rendered on the training device as it trains, and needs no video decoder;
+`TurntableData` is rendered as the training goes, and needs no video decoder;
 `DatasetData` reads the clips of a curated dataset.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mrfashion.sources.turntable.clips import MOTIONS, TurntableConfig
 
@@ -79,6 +79,7 @@ class TurntableData:
     slice_groups: int = 32  # groups rendered together, by each process
     slices: int = 64  # kept; the oldest makes room for the next
     slice_steps: int = 80  # batches until the next slice joins
+    renders: Literal["device", "cpu"] = "device"  # cpu: many cores spare the training's GPU
     workers: int = 2  # processes that render ahead; 0: the training waits for each slice
     validation_groups: int = 32
     validation_frames: int = 16

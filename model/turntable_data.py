@@ -1,4 +1,4 @@
-"""Training data rendered on the training device: a pool of garment groups, renewed in slices.
+"""Training data rendered as it is needed: a pool of garment groups, renewed in slices.
 
 Batch n draws from slice n // slice_steps and those before it, as far as they are kept. A slice
 depends on the configuration, the rank and its number alone, so a resumed run renders what the
@@ -59,7 +59,7 @@ class RenderedData:
 
     def batches(self, first: int) -> Iterator[TrainingBatch]:
         """See `TrainingData`."""
-        slices = Slices(self.config, self.wanted, self.device)
+        slices = Slices(self.config, self.wanted, self._renderer)
         pool = Pool(slices, first, self.device)
         for n in itertools.count(first):
             groups = pool.catch_up(n)
@@ -84,7 +84,7 @@ class RenderedData:
                 references=references,
                 valid=np.ones_like(references, bool),
             )
-            yield assemble(groups, picks, tuple(_held_out(g) for g in some.tolist()))
+            yield assemble(groups, picks, tuple(held_out_name(g) for g in some.tolist()))
 
     def identity(self) -> dict[str, Any]:
         """See `TrainingData`. Which rank it is and who renders ahead decide nothing."""
@@ -96,8 +96,12 @@ class RenderedData:
     @cached_property
     def _held_out(self) -> Groups:
         config = replace(self.config, target_frames=self.config.validation_frames)
-        names = [_held_out(g) for g in range(config.validation_groups)]
-        return render_groups(names, config, consecutive=True, device=self.device)
+        names = [held_out_name(g) for g in range(config.validation_groups)]
+        return render_groups(names, config, True, self._renderer).to(self.device)
+
+    @property
+    def _renderer(self) -> torch.device:
+        return self.device if self.config.renders == "device" else torch.device("cpu")
 
 
 class Pool:
@@ -229,5 +233,6 @@ def assemble(groups: Groups, picks: Picks, names: tuple[str, ...]) -> TrainingBa
     )
 
 
-def _held_out(number: int) -> str:
+def held_out_name(number: int) -> str:
+    """Garment group of a validation clip."""
     return f"valid/g{number:04d}"
