@@ -134,7 +134,9 @@ def test_what_is_wrong_in_a_config_is_named(
     assert says in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("preset", ["small", "smoke", "sd15"])
+@pytest.mark.parametrize(
+    "preset", ["small", "smoke", "sd15", "turntable-v1", "turntable-v1-motion"]
+)
 def test_presets_fit_their_networks(preset: str) -> None:
     config, network = load_training_config(preset)
     assert all(side % network.size_multiple == 0 for side in config.data.size)
