@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrfashion.errors import InputRefused
-from mrfashion.generation import Frames, Keypoints
+from mrfashion.generation import Keypoints
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -65,28 +66,55 @@ class _Figure:
     yaw_deg: float
 
 
+class Looking:
+    """Gathers a clip's look from its frames, one at a time.
+
+    `mask` (f h w) keeps the backdrop out where there is one. Frames without a yaw or without a
+    trunk say nothing.
+    """
+
+    def __init__(
+        self,
+        keypoints: Keypoints,
+        yaw_deg: NDArray[np.float32],
+        fps: float,
+        mask: Mask | None = None,
+    ) -> None:
+        self.keypoints, self.yaw_deg, self.mask = keypoints, yaw_deg, mask
+        self._stride = max(1, round(STRIDE_S * fps))
+        self._sums, self._counts = np.zeros((CELLS, FEATURES)), np.zeros(CELLS)
+
+    def see(self, number: int, image: NDArray[np.uint8]) -> None:
+        """Look at frame `number`, h w 3."""
+        if number % self._stride or np.isnan(self.yaw_deg[number]):
+            return
+        pose = self.keypoints[number].astype(np.float32)
+        if not _has_trunk(pose):
+            return
+        mask = None if self.mask is None else self.mask[number]
+        figure = _figure(image, pose, float(self.yaw_deg[number]), mask)
+        for cells, points in (_trunk(figure), _limbs(figure)):
+            cells, values = _read(figure, cells, points)
+            np.add.at(self._sums, cells, values)
+            np.add.at(self._counts, cells, 1)
+
+    def text(self) -> str:
+        """What was seen, as text."""
+        return _packed(self._sums, self._counts)
+
+
 def appearance(
-    frames: Frames,
+    frames: Iterable[NDArray[np.uint8]],
     keypoints: Keypoints,
     yaw_deg: NDArray[np.float32],
     fps: float,
     mask: Mask | None = None,
 ) -> str:
-    """A clip's look as text; `mask` (f h w) keeps the backdrop out where there is one.
-
-    Frames without a yaw or without a trunk say nothing.
-    """
-    sums, counts = np.zeros((CELLS, FEATURES)), np.zeros(CELLS)
-    for i in range(0, len(frames), max(1, round(STRIDE_S * fps))):
-        pose = keypoints[i].astype(np.float32)
-        if np.isnan(yaw_deg[i]) or not _has_trunk(pose):
-            continue
-        figure = _figure(frames[i], pose, float(yaw_deg[i]), None if mask is None else mask[i])
-        for cells, points in (_trunk(figure), _limbs(figure)):
-            cells, values = _read(figure, cells, points)
-            np.add.at(sums, cells, values)
-            np.add.at(counts, cells, 1)
-    return _packed(sums, counts)
+    """A clip's look as text; see Looking."""
+    looking = Looking(keypoints, yaw_deg, fps, mask)
+    for number, image in enumerate(frames):
+        looking.see(number, image)
+    return looking.text()
 
 
 def packed_of(text: str) -> NDArray[np.uint8]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mrfashion.appearance import appearance
+import numpy as np
+from numpy.typing import NDArray
+
+from mrfashion.appearance import Looking
 from mrfashion.artefacts import CHUNK, sha256_file
 from mrfashion.errors import ItemError
 from mrfashion.limits import SourceLimits
-from mrfashion.media import decode, read_frames, write_clip
+from mrfashion.media import decode, write_clip
 from mrfashion.references import ReferenceConfig, reference_candidates
 from mrfashion.shot import KeptShot
 from mrfashion.shots.runs import OneShot, ShotDetector
@@ -83,12 +86,13 @@ def encode_clips(shots: Sequence[KeptShot], root: Path, crf: int) -> dict[str, A
 def find_references(posed: Posed, root: Path, config: ReferenceConfig) -> dict[str, Any]:
     """Judge the frames of a clip as references, and note how its person looks."""
     first, last = posed.shot.span.first, posed.shot.span.last
-    frames, poses = read_frames(root / posed.clip["path"]), posed.sidecar()
+    poses = posed.sidecar()
     fps = posed.shot.info.fps if posed.shot.source.stills is None else STILLS_FPS
+    looking = Looking(poses.keypoints, posed.yaw_deg, fps, poses.mask)
     rows = reference_candidates(
         posed.clip_id,
         posed.garment_group,
-        frames,
+        _shown(root / posed.clip["path"], looking),
         poses.keypoints,
         posed.yaw_deg,
         fps,
@@ -97,5 +101,13 @@ def find_references(posed: Posed, root: Path, config: ReferenceConfig) -> dict[s
     )
     return {
         "rows": [asdict(row) for row in rows],
-        "appearance": appearance(frames, poses.keypoints, posed.yaw_deg, fps, poses.mask),
+        "appearance": looking.text(),
     }
+
+
+def _shown(path: Path, looking: Looking) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a clip, which `looking` sees too: one is in memory at a time."""
+    for number, frame in enumerate(decode(path)):
+        if number < len(looking.keypoints):  # else it is the clip that is wrong
+            looking.see(number, frame.image)
+        yield frame.image
