@@ -120,6 +120,7 @@ def test_a_picture_that_cannot_be_had_is_one_failure(server: MediaServer, tmp_pa
         "/page.png": Page(b"<html>blocked</html>", "text/html"),
         "/bomb.png": Page(bomb(60_000, 60_000), "image/png"),
         "/large.png": Page(bomb(8_000, 8_000), "image/png"),
+        "/ribbon.png": Page(encoded(np.zeros((32, 20_000, 3), np.uint8)), "image/png"),
         "/cut.png": Page(encoded(noise)[:3000], "image/png"),
         "/spacer.png": Page(encoded(pictures()[0][:1, :1]), "image/png"),
         "/gif.png": Page(encoded(pictures()[0], "GIF"), "image/png"),
@@ -133,8 +134,8 @@ def test_a_picture_that_cannot_be_had_is_one_failure(server: MediaServer, tmp_pa
     found = list(ProductPages(path, config).read(tmp_path / "out", silent))
     errors = [entry.error.removeprefix("source.") for entry in found if isinstance(entry, Failure)]
     assert errors == [
-        "gone", "unreadable", "too_large", "too_large", "unreadable", "unreadable", "unreadable",
-        "too_large", "forbidden", "forbidden", "forbidden", "gone", "forbidden",
+        "gone", "unreadable", "too_large", "too_large", "too_large", "unreadable", "unreadable",
+        "unreadable", "too_large", "forbidden", "forbidden", "forbidden", "gone", "forbidden",
     ]  # fmt: skip
     assert [entry.source_id for entry in found][:2] == ["shop/row-3", "shop/row-4"]
     (kept,) = (entry for entry in found if isinstance(entry, Source))

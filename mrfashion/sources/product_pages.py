@@ -82,8 +82,12 @@ class ProductPages:
                 sets[picture.size].append(picture)
             except ItemError as error:
                 yield failed(f"{self.path.stem}/row-{row.number}", error)
-        for pictures in sets.values():
-            yield _source(self.path.stem, rows[0].cells, pictures, folder)
+        for (height, width), pictures in sets.items():
+            source_id = f"{self.path.stem}/{rows[0].cells['product_id']}/{width}x{height}"
+            try:
+                yield _source(source_id, rows[0].cells, pictures, folder)
+            except ItemError as error:
+                yield failed(source_id, error)
 
     def _picture(self, row: Row, downloads: Downloads) -> Picture:
         place, view = row.cells["picture"], row.cells.get("view")
@@ -125,22 +129,20 @@ def _checked(row: Row | BadRow, products: dict[str, list[Row]]) -> Row | BadRow:
     return row
 
 
-def _source(name: str, cells: dict[str, str], pictures: list[Picture], folder: Path) -> Source:
+def _source(source_id: str, cells: dict[str, str], pictures: list[Picture], folder: Path) -> Source:
     """A source of one product's pictures of one size; its video is written once."""
     pictures = list({picture.sha256: picture for picture in pictures}.values())
-    height, width = pictures[0].size
     key = content_hash([VERSION, [picture.sha256 for picture in pictures]])
     path = folder / f"{key}.mkv"
     if not path.is_file():
         write_lossless(path, (read_still(picture.path) for picture in pictures), FPS)
-    product = cells["product_id"]
     return Source(
-        source_id=f"{name}/{product}/{width}x{height}",
+        source_id=source_id,
         path=path,
         licence=cells.get("licence") or UNKNOWN_LICENCE,
         url=cells.get("url"),
         terms=cells.get("terms"),
-        product_id=product,
-        garment_group=cells.get("garment_group") or product,
+        product_id=cells["product_id"],
+        garment_group=cells.get("garment_group") or cells["product_id"],
         stills=tuple(picture.view for picture in pictures),
     )

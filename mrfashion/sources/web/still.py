@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mrfashion.sources.web.refusal import Refusal
 
 FORMATS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}  # what shops show; no exotic decoder
-MOST_PIXELS = 50_000_000  # of a picture; a bomb of a few kilobytes unpacks to gigabytes
+MOST_PIXELS = 35_000_000  # [limits] pixels; a bomb of a few kilobytes unpacks to gigabytes
+MOST_SIDE = 16_384  # px; H.264 has no wider frames
 LEAST_SIDE = 32  # px; smaller ones are buttons and spacers
 WHITE = (255, 255, 255)  # what shines through where a picture is transparent
 
@@ -51,8 +52,8 @@ def _decode(path: Path) -> tuple[NDArray[np.uint8], str]:
 
 
 def _require_size(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        text = f"a picture of {width}x{height}; allowed: {MOST_PIXELS} pixels"
+    if width * height > MOST_PIXELS or max(width, height) > MOST_SIDE:
+        text = f"a picture of {width}x{height}; allowed: {MOST_PIXELS} pixels, {MOST_SIDE} a side"
         raise Refusal("too_large", text)
     if min(width, height) < LEAST_SIDE:
         text = f"a picture of {width}x{height}; needed: {LEAST_SIDE} px each way"
