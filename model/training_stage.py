@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from model.training import Run, Training
 
 
-AHEAD = 50  # steps that each member takes in turn, at most: their inputs wait on the device
+AHEAD = 200  # steps of a turn, at most: inputs wait on the device, 70 MB for 128 frames of 96x64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
