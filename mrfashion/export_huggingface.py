@@ -21,7 +21,8 @@ from mrfashion.export_clips import ExportedClip
 from mrfashion.tables import Clip
 
 SUFFIX = ".parquet"
-GROUP_BYTES = 32 << 20  # of videos in a row group: what a reader of one row loads
+GROUP_BYTES = 64 << 20  # of a row group in memory, here and for whoever reads one row
+LISTED = 8  # a float in a list takes so many times its four bytes
 Feature = dict[str, Any] | list[Any]
 MEDIA = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -80,7 +81,7 @@ def write_shard(path: Path, clips: Iterable[ExportedClip]) -> None:
         size = 0
         for clip in clips:
             rows.append(_row(clip))
-            size += len(clip.video) + sum(map(len, clip.pictures))
+            size += len(clip.video) + sum(map(len, clip.pictures)) + LISTED * clip.keypoints.nbytes
             if size >= GROUP_BYTES:
                 writer.write_table(pa.Table.from_pylist(rows, schema()))
                 rows, size = [], 0
