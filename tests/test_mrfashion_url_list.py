@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mrfashion.artefacts import Journal, sha256_file
-from mrfashion.errors import ConfigError
+from mrfashion.errors import ConfigError, MissingRequirement
 from mrfashion.pipeline import CurateConfig
 from mrfashion.progress import silent
 from mrfashion.sources.product_pages import ProductPages
@@ -271,6 +271,16 @@ def test_switched_off_downloads_ask_nobody(
     assert found["a.mp4"] == have["a.mp4"]
     assert isinstance(found["b.mp4"], Failure)
     assert found["b.mp4"].error == "source.offline"
+    assert not server.asked
+
+
+def test_without_yt_dlp_the_command_is_told(
+    server: MediaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "yt_dlp", None)
+    server.pages["/a.mp4"] = Page()
+    with pytest.raises(MissingRequirement, match=r"pip install 'mrfashion\[web\]'"):
+        read(tmp_path, all_of(server))
     assert not server.asked
 
 
