@@ -30,6 +30,7 @@ class SourceLimits:
 
 
 LIMITS = SourceLimits()
+LEAST_SIDE_PX = 16  # below a codec's block there is nothing to measure
 
 
 def check_header(width: int, height: int, frames: int, limits: SourceLimits) -> None:
@@ -40,6 +41,13 @@ def check_header(width: int, height: int, frames: int, limits: SourceLimits) -> 
     if frames > limits.frames:
         text = f"it says it has {frames} frames; allowed: {limits.frames} ([limits] frames)"
         raise ItemError("probe.too_long", text, retryable=True)
+
+
+def check_side(width: int, height: int) -> None:
+    """ItemError where frames are too small for any measurement."""
+    if min(width, height) < LEAST_SIDE_PX:
+        text = f"frames are {width}x{height}; needed: {LEAST_SIDE_PX} pixels a side"
+        raise ItemError("probe.too_small", text)
 
 
 def limited(frames: Iterator[Any], limits: SourceLimits) -> Iterator[Any]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mrfashion.artefacts import atomic_path
 from mrfashion.errors import ItemError, MissingRequirement
 from mrfashion.generation import Frames
-from mrfashion.limits import LIMITS, SourceLimits, check_header, limited
+from mrfashion.limits import LIMITS, SourceLimits, check_header, check_side, limited
 from mrfashion.timing import to_the_end
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 PLANAR = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 MAX_FPS = 1000
-LEAST_SIDE_PX = 16  # of what is surveyed: below a codec's block there is nothing to measure
 # Containers that hold all they show: a playlist would make us read what nobody named.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
 HDR = {16: "PQ", 18: "HLG"}  # transfer functions of ITU-T H.273 whose values are no BT.709's
@@ -44,7 +43,7 @@ class VideoInfo:
     fps: float
     time_base: str  # "1/12800"
     codec: str
-    rotation: int  # degrees, counter-clockwise
+    rotation: int  # degrees, counter-clockwise: 0, 90, 180 or 270
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +62,7 @@ class Planes:
     u: NDArray[np.uint8]  # half of it along one side, both, or neither
     v: NDArray[np.uint8]
     pts: int
-    rotation: int  # degrees, counter-clockwise
+    rotation: int  # degrees, counter-clockwise: 0, 90, 180 or 270
     full_range: bool  # luma is 0 to 255, else 16 to 235
     bt709: bool  # else BT.601
 
@@ -79,19 +78,18 @@ def _info(container: InputContainer, first: Any) -> VideoInfo:
         raise ItemError("decode.no_frames", "the video stream holds no frame")
     stream = container.streams.video[0]
     if transfer := HDR.get(stream.codec_context.color_trc):
-        text = f"its colours are HDR ({transfer}); map its tones to BT.709 first"
-        raise ItemError("probe.hdr", text)
+        raise ItemError("probe.hdr", f"its colours are HDR ({transfer}); map them to BT.709 first")
     rate = stream.average_rate or stream.base_rate or stream.guessed_rate
     if not rate or not 0 < rate <= MAX_FPS:
         raise ItemError("probe.no_rate", f"frame rate {rate}; allowed: above 0 to {MAX_FPS}")
-    sideways = first.rotation % 180 == 90
+    turns = _turns(first)
     return VideoInfo(
-        width=first.height if sideways else first.width,
-        height=first.width if sideways else first.height,
+        width=first.height if turns % 2 else first.width,
+        height=first.width if turns % 2 else first.height,
         fps=float(rate),
         time_base=str(stream.time_base),
         codec=stream.codec_context.name,
-        rotation=first.rotation % 360,
+        rotation=90 * turns,
     )
 
 
@@ -107,9 +105,7 @@ def open_planes(
         frames = _decoded(container, path, limits)
         first = next(frames, None)
         info = _info(container, first)
-        if min(info.height, info.width) < LEAST_SIDE_PX:
-            text = f"frames are {info.width}x{info.height}; needed: {LEAST_SIDE_PX} pixels a side"
-            raise ItemError("probe.too_small", text)
+        check_side(info.width, info.height)
         yield info, map(_planes, to_the_end(container, chain([first], frames), info.fps))
 
 
@@ -273,7 +269,7 @@ def _decoded(container: InputContainer, path: Path, limits: SourceLimits = LIMIT
 def _planes(frame: Any) -> Planes:
     from av.video.reformatter import ColorRange, Colorspace
 
-    pts, rotation = int(frame.pts or 0), frame.rotation % 360
+    pts, rotation = int(frame.pts or 0), 90 * _turns(frame)
     if frame.format.name not in PLANAR:
         frame = frame.reformat(format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG")
     y, u, v = (
@@ -284,10 +280,15 @@ def _planes(frame: Any) -> Planes:
     return Planes(y, u, v, pts, rotation, full_range, frame.colorspace == Colorspace.ITU709)
 
 
+def _turns(frame: Any) -> int:
+    """Quarter turns, counter-clockwise; of a slanted picture, the nearest."""
+    return round(int(frame.rotation) / 90) % 4
+
+
 def _upright(frame: Any) -> NDArray[np.uint8]:
     """RGB as shown: phones store what they film sideways."""
     image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
-    turns = frame.rotation % 360 // 90
+    turns = _turns(frame)
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
