@@ -15,7 +15,7 @@ from mrfashion.errors import ExitCode
 from mrfashion.visible import visible
 
 if TYPE_CHECKING:
-    from mrfashion.pipeline import Summary
+    from mrfashion.curation import Summary
     from mrfashion.tables import Reject
     from mrfashion.verification import Verification
 
@@ -55,7 +55,7 @@ def curate(
     from functools import partial
 
     from mrfashion.config import load_config, to_dict
-    from mrfashion.pipeline import CurateConfig
+    from mrfashion.curation import CurateConfig
     from mrfashion.pipeline import curate as run
     from mrfashion.progress import track
     from mrfashion.scale import read_shard

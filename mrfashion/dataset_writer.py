@@ -23,7 +23,7 @@ from mrfashion.viewing import Posed, box_of, numbers
 from mrfashion.views import coverage, turning
 
 if TYPE_CHECKING:
-    from mrfashion.pipeline import CurateConfig, Summary
+    from mrfashion.curation import CurateConfig, Summary
 
 
 def write(

@@ -15,7 +15,7 @@ from mrfashion.viewing import Posed
 from mrfashion.views import coverage
 
 if TYPE_CHECKING:
-    from mrfashion.pipeline import CurateConfig
+    from mrfashion.curation import CurateConfig
 
 NEAR_DUPLICATES, SPLITS = "near-duplicates", "splits"  # stages of rejects
 

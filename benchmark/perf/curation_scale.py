@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from mrfashion.curation import CurateConfig
 from mrfashion.executors import Failed, Value
 from mrfashion.filters import FilterConfig
 from mrfashion.filters.technical import Resolution
-from mrfashion.pipeline import CurateConfig, curate
+from mrfashion.pipeline import curate
 from mrfashion.posing import PoseConfig
 from mrfashion.processes import Processes
 from mrfashion.progress import Label, track

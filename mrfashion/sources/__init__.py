@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mrfashion.errors import InputRefused, UnknownNameError
 
 if TYPE_CHECKING:
-    from mrfashion.pipeline import CurateConfig
+    from mrfashion.curation import CurateConfig
     from mrfashion.sources.source import SourceReader
 
 
