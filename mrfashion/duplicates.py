@@ -127,8 +127,10 @@ def copies(pairs: Sequence[Alike], better: Callable[[str], Any]) -> dict[str, Al
 
 
 def _prints(fingerprints: Mapping[str, str], names: Sequence[str]) -> NDArray[np.int8]:
-    found = [print_of(fingerprints[name]) for name in names]
-    return np.stack(found) if found else np.zeros((0, FRAMES, SIDE, SIDE), np.int8)
+    prints = np.empty((len(names), FRAMES, SIDE, SIDE), np.int8)
+    for i, name in enumerate(names):
+        prints[i] = print_of(fingerprints[name])
+    return prints
 
 
 def _worth_trying(prints: Print) -> Iterator[tuple[int, bool, NDArray[np.intp]]]:
@@ -137,7 +139,9 @@ def _worth_trying(prints: Print) -> Iterator[tuple[int, bool, NDArray[np.intp]]]
     for block in blocks:
         for flipped in (False, True):
             these = direction(mirrored(prints[block]) if flipped else prints[block])
-            alike = np.concatenate([direction(prints[other]) @ these.T for other in blocks])
+            alike = np.empty((len(prints), len(these)), np.float32)
+            for other in blocks:
+                alike[other] = direction(prints[other]) @ these.T
             for column, i in enumerate(range(len(prints))[block]):
                 near = np.flatnonzero(alike[:, column] >= WORTH_TRYING)
                 near = near[near != i]

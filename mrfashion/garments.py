@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mrfashion.appearance import (
     ANGLES,
+    CELLS,
     FEATURES,
     ROWS,
     TRUNK_CELLS,
@@ -130,5 +131,7 @@ def _angles(looks: Looks) -> Floats:
 
 def _packed(appearances: Mapping[str, str], names: list[str]) -> NDArray[np.uint8]:
     """n bytes: floats would take four times the memory."""
-    found = [packed_of(appearances[name]) for name in names]
-    return np.stack(found) if found else np.zeros((0, 0), np.uint8)
+    packed = np.empty((len(names), CELLS * (FEATURES + 1)), np.uint8)
+    for i, name in enumerate(names):
+        packed[i] = packed_of(appearances[name])
+    return packed
