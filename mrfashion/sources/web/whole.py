@@ -33,8 +33,9 @@ def video_suffix(path: Path) -> str:
         raise Refusal("truncated", f"its packets end: {error.strerror}") from None
     except ItemError as error:
         raise Refusal("unreadable", error.text.replace(path.name, "it")) from None
-    if path.read_bytes()[:256].find(b"webm") >= 0:
-        return ".webm"
+    with path.open("rb") as file:
+        if b"webm" in file.read(256):
+            return ".webm"
     return next((SUFFIXES[name] for name in formats if name in SUFFIXES), ".mp4")
 
 
