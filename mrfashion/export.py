@@ -49,6 +49,7 @@ from mrfashion.tables import KEYPOINTS, TABLES, Clip
 
 VERSION = 1  # of what a shard holds
 RECORD = "export.json"
+MARKER = ".mrfashion-export"  # from the first moment: a killed export is known again
 IN_SHARDS = ("clips", "keypoints", "views")
 LEFT_OUT = {  # tables that stay behind, and why
     "rejects": "names what is not in the export; the card counts it",
@@ -109,8 +110,9 @@ def export(
     config, dataset, site = config or ExportConfig(), Dataset(dataset_root), Path(out)
     clips = chosen_clips(dataset, config)
     _require_apart(dataset.root, site)
-    refuse_strange(site, RECORD if (site / RECORD).is_file() else "stages/export.jsonl")
+    refuse_strange(site, MARKER)
     with folder_lock(site):
+        (site / MARKER).touch()
         sweep_temporaries(site)
         (site / RECORD).unlink(missing_ok=True)
         shards = planned(dataset, clips, config)

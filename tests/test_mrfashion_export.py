@@ -199,11 +199,12 @@ def test_a_killed_export_goes_on_to_the_same_bytes(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr("mrfashion.export.card", killed)
-        with pytest.raises(KeyboardInterrupt):
-            export(dataset, tmp_path / "out", config("webdataset"))
-    assert not (tmp_path / "out" / "export.json").exists()
+    for moment in ("plan", "card"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"mrfashion.export.{moment}", killed)
+            with pytest.raises(KeyboardInterrupt):
+                export(dataset, tmp_path / "out", config("webdataset"))
+        assert not (tmp_path / "out" / "export.json").exists()
     export(dataset, tmp_path / "out", config("webdataset"))
     without = {"stages/export.jsonl"}
     first, again = files_of(exported["webdataset"]), files_of(tmp_path / "out")
