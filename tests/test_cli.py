@@ -13,7 +13,13 @@ from mrfashion.poses.sidecar import sidecar_path
 from tests.footage import write_footage
 from tests.golden.regenerate import HELP, help_text
 
-GOOD = "[filters.resolution]\nmin_side_px = 48\n[filters.sharpness]\nmin_variance = 1\n"
+GOOD = """[filters.resolution]
+min_side_px = 48
+[filters.sharpness]
+min_variance = 1
+[duplicates]
+distance = 0  # all of them are one block that turns
+"""
 
 
 @pytest.mark.parametrize("name", HELP)
