@@ -20,10 +20,11 @@ def to_the_end(container: Any, frames: Iterable[Any], fps: float) -> Iterator[An
     where they end long before the header says: some demuxers pass a broken file off as short.
     """
     stream = container.streams.video[0]
-    end_s = 0.0
+    last = 0
     for frame in frames:
-        end_s = float((frame.pts or 0) * stream.time_base) + 1 / fps
+        last = frame.pts or 0
         yield frame
+    end_s = float(last * stream.time_base) + 1 / fps
     if stream.duration:
         promised_s = float(((stream.start_time or 0) + stream.duration) * stream.time_base)
     else:
