@@ -29,7 +29,7 @@ from mrfashion.garments import (
 from mrfashion.sources.turntable.clips import TurntableConfig, clip_plan, render_plan
 
 TURNTABLE = TurntableConfig(
-    groups=4, clips_per_group=2, frames=16, fps=8, height=96, width=72, seed=3, flow=False,
+    groups=4, clips_per_group=2, frames=12, fps=6, height=64, width=48, seed=3, flow=False,
     motions=("turn", "walk_turn"),
 )  # fmt: skip
 CONFIG = GarmentConfig()
@@ -106,8 +106,9 @@ def test_a_mirrored_clip_is_the_same_person_and_another_outfit_is_not(looks):
     plain, flipped = (Alike("a", "b", 0.25, mirrored) for mirrored in (False, True))
     assert not other_person(flipped, mirror, looks["g0000_c0"])
     original, seen = (unpacked(packed_of(text)[None]) for text in (looks["g0000_c0"], mirror))
-    assert distances(mirror_image(seen), original, 90) < 0.06
-    assert distances(seen, original, 90) > 0.12
+    same, swapped = (distances(a, original, 90).item() for a in (mirror_image(seen), seen))
+    assert same < 0.06
+    assert swapped > 1.5 * same
     assert not other_person(plain, looks["g0000_c1"], looks["g0000_c0"])
     assert other_person(plain, looks["g0001_c0"], looks["g0000_c0"])
     blind = appearance(frames, keypoints, np.full_like(clip.yaw_deg, np.nan), clip.fps)

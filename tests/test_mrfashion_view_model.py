@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mrfashion import tables
+from mrfashion.duplicates import DuplicateConfig
 from mrfashion.filters import FilterConfig
 from mrfashion.filters.technical import Resolution, Sharpness
 from mrfashion.manifest import VIEW_PART, Dataset
@@ -22,6 +23,7 @@ from tests.footage import FPS, turning_clip
 CONFIG = CurateConfig(
     shots=ShotConfig(content=ContentCuts(threshold=60.0)),
     filters=FilterConfig(resolution=Resolution(48), sharpness=Sharpness(1.0)),
+    duplicates=DuplicateConfig(distance=0.0),  # both are one block that turns
 )
 
 
