@@ -180,6 +180,14 @@ class Journal:
         for file in (*others, path):
             self._note_rows(file)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For a process that only reads what is noted by now."""
+        return {"path": self.path, "_places": self._places}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
     def _note_rows(self, path: Path) -> None:
         if not path.exists():
             return

@@ -85,7 +85,8 @@ def _build(run: Run, found: Sequence[Source | Reject | Failure]) -> Summary:
     run.summary.sources = len(found)
     run.summary.rejects += [entry for entry in found if isinstance(entry, Reject)]
     run.summary.failures += [entry for entry in found if isinstance(entry, Failure)]
-    shots = posable_all(run, filter_all(run, survey_all(run, hash_all(run, sources))))
+    found_shots, surveys = survey_all(run, hash_all(run, sources))
+    shots = posable_all(run, filter_all(run, found_shots))
     clips = encode_all(run, [shot for shot, _ in shots])
     posed = view_all(run, pose_all(run, shots, clips), clips)
     references = reference_all(run, posed)
@@ -93,7 +94,7 @@ def _build(run: Run, found: Sequence[Source | Reject | Failure]) -> Summary:
     estimators = {origin: run.poser.settings(origin) for origin in sorted(origins)}
     run.summary.estimators = estimators
     if run.shard.whole:
-        placed = place(posed, references, frozen, run.config)
+        placed = place(posed, surveys, references, frozen, run)
         run.summary.rejects += placed.rejects
         run.summary.notes |= {"splits": placed.notes} if placed.notes else {}
         dataset_writer.write(run.root, run.config, placed, references, run.summary)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mrfashion.artefacts import content_hash
+from mrfashion.errors import InputRefused, MRFashionError
+from mrfashion.executors import Ended, Failed
 from mrfashion.grouping import Candidate, Grouped, Looks, group
 from mrfashion.splits import uneven
 from mrfashion.tables import Placement, Reject
@@ -15,7 +18,7 @@ from mrfashion.viewing import Posed
 from mrfashion.views import coverage
 
 if TYPE_CHECKING:
-    from mrfashion.curation import CurateConfig
+    from mrfashion.curation import CurateConfig, Run
 
 NEAR_DUPLICATES, SPLITS = "near-duplicates", "splits"  # stages of rejects
 
@@ -52,21 +55,43 @@ class Placed:
             )
 
 
+class _Fingerprints(Mapping[str, str | None]):
+    """Fingerprints of clips, read from the surveys when asked for."""
+
+    def __init__(self, surveys: Mapping[str, dict[str, Any]], posed: Iterable[Posed]) -> None:
+        self._surveys = surveys
+        self._sources = {clip.clip_id: clip.shot.source.source_id for clip in posed}
+
+    def __getitem__(self, clip_id: str) -> str | None:
+        spans = self._surveys[self._sources[clip_id]]["spans"]
+        found: str | None = next(s["fingerprint"] for s in spans if s["clip_id"] == clip_id)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+
 def place(
     posed: Sequence[Posed],
+    surveys: Mapping[str, dict[str, Any]],
     references: Mapping[str, dict[str, Any]],
     frozen: Mapping[str, Placement],
-    config: CurateConfig,
+    run: Run,
 ) -> Placed:
     """Drop copies and bridges and give every other clip its split.
 
-    `references` is what `find_references` gave for each clip that it could read.
+    `references` is what `find_references` gave for each clip that it could read. What compares
+    all clips is a worker's, whose memory ends with it.
     """
-    prints = {clip.clip_id: clip.shot.span.fingerprint for clip in posed}
-    looks = Looks(prints, references, frozen)
+    config = run.config
+    looks = Looks(_Fingerprints(surveys, posed), references, frozen)
     by_id = {clip.clip_id: clip for clip in sorted(posed, key=lambda clip: clip.clip_id)}
     settings = (config.splits, config.duplicates, config.garments)
-    grouped = group([_candidate(clip) for clip in by_id.values()], looks, *settings)
+    work = partial(_grouped, looks=looks, settings=settings)
+    grouped = _only(run.executor.map(work, [[_candidate(clip) for clip in by_id.values()]]))
     sources = {name: clip.shot.source.source_id for name, clip in by_id.items()}
     splits = {name: split for name, (_, split) in grouped.deal.items()}
     return Placed(
@@ -79,6 +104,24 @@ def place(
             for split, count in uneven(splits, config.splits).items()
         },
     )
+
+
+def _grouped(candidates: Sequence[Candidate], looks: Looks, settings: Any) -> dict[str, Any]:
+    try:
+        return {"grouped": group(candidates, looks, *settings)}
+    except InputRefused as error:
+        return {"refused": str(error)}
+
+
+def _only(outcomes: Iterator[tuple[int, Ended]]) -> Grouped:
+    """The one outcome; an error of the whole run is raised again."""
+    [(_, ended)] = outcomes
+    if isinstance(ended, Failed):
+        raise MRFashionError(f"clips could not be grouped: {ended.text}\n{ended.trace}")
+    if "refused" in ended.value:
+        raise InputRefused(ended.value["refused"])
+    grouped: Grouped = ended.value["grouped"]
+    return grouped
 
 
 def _candidate(clip: Posed) -> Candidate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from mrfashion.config import to_dict
 from mrfashion.crops import whole, without_bars
@@ -14,7 +15,7 @@ from mrfashion.filters.verdict import first_dropping
 from mrfashion.media import VideoInfo
 from mrfashion.shot import KeptShot
 from mrfashion.sources.source import Source
-from mrfashion.stages import Item
+from mrfashion.stages import Item, Values
 from mrfashion.steps import file_looks, hash_source, survey_source
 from mrfashion.survey import Span
 from mrfashion.tombstones import read_tombstones, remove_made
@@ -57,8 +58,8 @@ def hash_all(run: Run, sources: Sequence[Source]) -> list[tuple[Source, str]]:
     return [(source, digest) for digest, source in first.items()]
 
 
-def survey_all(run: Run, hashed: Sequence[tuple[Source, str]]) -> list[KeptShot]:
-    """The shots of every source, with what was measured of them."""
+def survey_all(run: Run, hashed: Sequence[tuple[Source, str]]) -> tuple[list[KeptShot], Values]:
+    """The shots of every source, with what was measured of them, and the surveys."""
     items = []
     for source, digest in hashed:
         stills = source.stills is not None
@@ -67,12 +68,18 @@ def survey_all(run: Run, hashed: Sequence[tuple[Source, str]]) -> list[KeptShot]
         items.append(Item(source.source_id, source.source_id, inputs, job))
     work = partial(survey_source, detector=run.config.shots.chosen(), limits=run.config.limits)
     values = run.stage("survey", 7, to_dict(run.config.shots), work, items)
-    return [
-        _shot(run, source, digest, value["frames"], VideoInfo(**value["info"]), Span(**span))
+    shots = [
+        _shot(run, source, digest, value["frames"], VideoInfo(**value["info"]), _span(span))
         for source, digest in hashed
         if (value := values.get(source.source_id))
         for span in value["spans"]
     ]
+    return shots, values
+
+
+def _span(fields: dict[str, Any]) -> Span:
+    """Without its fingerprint, 2 kB: those who need it read the survey."""
+    return Span(**{**fields, "fingerprint": None})
 
 
 def _shot(
