@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +21,9 @@ from mrfashion.manifest import Dataset
 from mrfashion.tables import SPLITS, TIES, Placement
 
 PICTURES, MIRROR, LOOK = "pictures", "mirrored pictures", "appearance"
-SIGNALS = (PICTURES, MIRROR, LOOK)
+GLIMPSE = "appearance, little of it shared"  # too little to tie clips by, but worth a look
+GLIMPSE_DEG = 45.0
+SIGNALS = (PICTURES, MIRROR, LOOK, GLIMPSE)
 KEYS = {
     "source": "source_sha256",
     "product": "product_id",
@@ -39,12 +41,12 @@ class Neighbour:
     signal: str
     clip_id: str
     distance: float
-    threshold: float  # up to which clips are tied
+    threshold: float  # up to which clips are tied; 0: they are only shown
 
     @property
     def tied(self) -> bool:
         """Whether the two must not stand in two splits."""
-        return self.distance <= self.threshold
+        return self.signal != GLIMPSE and self.distance <= self.threshold
 
     @property
     def nearness(self) -> float:
@@ -132,11 +134,13 @@ def _checked(root: Path, rows: Mapping[str, Placement]) -> list[Checked]:
     others = {name: row for name, row in rows.items() if row.split != TRAIN}
     prints = [_known(these, "fingerprint") for these in (others, train)]
     looks = [_known(these, "appearance") for these in (others, train)]
+    glimpse = replace(garments, least_deg=min(GLIMPSE_DEG, garments.least_deg))
     most_look = garments.distance if garments.by_appearance else 0.0  # only shown, then
     found = (
         (PICTURES, nearest(prints[0], prints[1], flipped=False), duplicates.distance),
         (MIRROR, nearest(prints[0], prints[1], flipped=True), duplicates.distance),
         (LOOK, nearest_garments(looks[0], looks[1], garments), most_look),
+        (GLIMPSE, nearest_garments(looks[0], looks[1], glimpse), 0.0),
     )
     return [
         Checked(name, row.split, row.split_group, tuple(_neighbours(name, found)))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mrfashion.appearance import CELLS, FEATURES
-from mrfashion.audit import LOOK, MIRROR, PICTURES, audit, just_beyond
+from mrfashion.audit import GLIMPSE, LOOK, MIRROR, PICTURES, audit, just_beyond
 from mrfashion.audit_page import write_audit
 from mrfashion.errors import InputRefused
 from mrfashion.fingerprints import fingerprint
@@ -77,7 +77,7 @@ def test_a_clean_dataset_has_no_leak_and_every_test_clip_its_neighbours(whole):
     assert (found.groups, found.largest_group) == (2, 2)
     assert {clip.split for clip in found.checked} == {"test"}
     for clip in found.checked:
-        assert [n.signal for n in clip.neighbours] == [PICTURES, MIRROR, LOOK]
+        assert [n.signal for n in clip.neighbours] == [PICTURES, MIRROR, LOOK, GLIMPSE]
         assert not any(n.tied for n in clip.neighbours)
     nearness = [clip.nearness for clip in found.checked]
     assert nearness == sorted(nearness)
