@@ -11,7 +11,8 @@ import pytest
 from mrfashion import duplicates
 from mrfashion.duplicates import Alike, DuplicateConfig, copies, near_duplicates, nearest
 from mrfashion.errors import ConfigError
-from mrfashion.fingerprints import fingerprint
+from mrfashion.fingerprints import fingerprint, frame_places
+from mrfashion.media import decode
 
 H, W = 120, 80
 LEAST = DuplicateConfig().distance
@@ -90,3 +91,19 @@ def test_the_best_copy_stays_and_a_chain_is_not_eaten_up():
 def test_a_threshold_that_takes_in_strangers_is_refused():
     with pytest.raises(ConfigError, match=r"distance is 0\.5"):
         DuplicateConfig(distance=0.5)
+
+
+@pytest.mark.realdata
+def test_copies_of_real_footage_are_found(realdata):
+    prints, copied = {}, {}
+    for name in ("tfjs_pose_squats", "tfjs_pose_1"):
+        path = realdata / "videos" / f"{name}.mp4"
+        frames = [frame.image for frame in decode(path)]
+        small = [cv2.resize(frames[i], (180, 240)) for i in frame_places(len(frames))]
+        luma = np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in small])
+        prints[name] = fingerprint(luma)
+        copy = luma[:, 12:-12, 9:-9][:, :, ::-1]
+        copied[name] = fingerprint(_reencoded(_brighter(copy)))
+    pairs = near_duplicates(prints | {f"{n}_copy": p for n, p in copied.items()}, LEAST)
+    found = {(pair.one, pair.other, pair.mirrored) for pair in pairs}
+    assert found == {(name, f"{name}_copy", True) for name in prints}
