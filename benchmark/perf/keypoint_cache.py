@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from mrfashion import tables
 from mrfashion.artefacts import content_hash, sha256_file
+from mrfashion.crops import Crop
 from mrfashion.generation import KEYPOINTS, Keypoints
 from mrfashion.media import decode, probe
 from mrfashion.parts import Parts, write_parts
@@ -76,8 +77,8 @@ def _track(video: Path) -> Sidecar:
 
 
 def _cuts(track: Sidecar, frames: int) -> list[Sidecar]:
-    size = (1 << 16, 1 << 16)
-    return [track.cut(i, i + frames, *size) for i in range(0, track.frames, frames)]
+    everything = Crop(0, 0, 1 << 16, 1 << 16)
+    return [track.cut(i, i + frames, everything) for i in range(0, track.frames, frames)]
 
 
 def _drawn(frames: int, rng: np.random.Generator) -> Sidecar:
