@@ -29,6 +29,7 @@ from mrfashion.executors import Ended, Failed, Value, Work, attempt
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 MAX_DEATHS = 3  # in a row while starting: then it is no accident
+START_S = 120.0  # a busy disk takes long to hand out libraries
 
 
 class Processes:
@@ -80,7 +81,8 @@ class _Seat:
     def give(self, place: int, job: bytes) -> None:
         self.hand = self.hand or _Hand()
         self.job = place, job
-        self.deadline = time.monotonic() + self.timeout_s
+        start_s = 0 if self.hand.ready else START_S
+        self.deadline = time.monotonic() + self.timeout_s + start_s
         with suppress(BrokenPipeError):  # found dead by `answer`
             self.hand.pipe.send_bytes(job)
 
@@ -103,6 +105,7 @@ class _Seat:
             ended = Failed("process.died", cause, retryable=True)
         if ended is None:
             self.hand.ready, self.deaths = True, 0
+            self.deadline = time.monotonic() + self.timeout_s
             return None
         self.job = None
         return place, ended

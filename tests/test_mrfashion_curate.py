@@ -212,9 +212,9 @@ def test_an_unfinished_dataset_is_refused_with_the_command(tmp_path: Path) -> No
 
 
 def test_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
-    """`python -m benchmark.soak.curation` is the long version."""
-    soaked = soak(tmp_path, kills=3, seed=0)
-    assert soaked.commands_killed + soaked.workers_killed >= 2
+    """`python -m benchmark.soak.curation` is the long version, which kills workers too."""
+    soaked = soak(tmp_path, kills=3, seed=0, quick=True)
+    assert soaked.commands_killed >= 2
     assert not soaked.differing
     assert not soaked.left_over
     assert not soaked.repeated
