@@ -1,11 +1,13 @@
 """Several processes build one dataset; the bytes are those of one process."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mrfashion.errors import ConfigError, InputRefused
+from mrfashion.executors import ExecutorConfig
 from mrfashion.pipeline import CurateConfig, curate
 from mrfashion.poses.sidecar import SUFFIX
 from mrfashion.scale import WHOLE, Shard, held, open_journal, read_shard
@@ -45,7 +47,8 @@ def test_shards_at_once_then_one_run_give_the_bytes_of_one_process(tmp_path: Pat
     (root / f"copy{SUFFIX}").write_bytes((root / f"clip0{SUFFIX}").read_bytes())
     (root / "broken.mp4").write_bytes(b"no video" * 99)
     alone, out = tmp_path / "alone", tmp_path / "sharded"
-    curate([str(root)], alone, CONFIG)
+    in_processes = replace(CONFIG, executor=ExecutorConfig("process"))
+    curate([str(root)], alone, in_processes, workers=1)
     with ThreadPoolExecutor(3) as pool:
         runs = [pool.submit(curate, [str(root)], out, CONFIG, shard=Shard(i, 3)) for i in (1, 2, 3)]
         parts = [run.result() for run in runs]
