@@ -119,7 +119,9 @@ def test_a_confident_heatmap_moves_a_landmark_to_its_centre_of_mass() -> None:
     heatmap[0, 0, 2] = 1  # at the corner
     heatmap[:, :, 3] = 1
     xy = np.array([[19 / 64, 11 / 64], [19 / 64, 11 / 64], [0.01, 0.01], [1.0, 0.5]], np.float32)
-    moved = refine(xy, heatmap)
+    with np.errstate(divide="ignore"):
+        logits = np.log(heatmap / (1 - heatmap)).clip(-99, 99)  # what the network tells
+    moved = refine(xy, logits)
     np.testing.assert_allclose(moved[0], [20 / 64, 11.25 / 64], rtol=1e-6)
     np.testing.assert_array_equal(moved[1], xy[1])
     np.testing.assert_allclose(moved[2], [0, 0], atol=1e-9)

@@ -103,14 +103,14 @@ def _area(boxes: Floats) -> Floats:
 def decode_landmarks(raw: Floats, presence: float, heatmap: Floats) -> Landmarks:
     """195 values (39 of x, y, z, visibility, presence), and 64 64 39 => landmarks."""
     values = raw.reshape(LANDMARKS, 5)
-    xy = refine(values[:, :2] / np.float32(LANDMARK_SIDE), sigmoid(heatmap))
+    xy = refine(values[:, :2] / np.float32(LANDMARK_SIDE), heatmap)
     return Landmarks(xy, sigmoid(values[:, 3]), presence)
 
 
 def refine(xy: Floats, heatmap: Floats) -> Floats:
     """Move every landmark to the heatmap's centre of mass around it, where the map is confident.
 
-    xy: n 2, 0..1. heatmap: h w n, 0..1; a value lies at its index, without the half-pixel shift.
+    xy: n 2, 0..1. heatmap: h w n, logits; a value lies at its index, without the half-pixel shift.
     """
     height, width, _ = heatmap.shape
     seen = np.flatnonzero(((xy >= 0) & (xy < 1)).all(-1))  # of the n; those below are of these
@@ -119,7 +119,8 @@ def refine(xy: Floats, heatmap: Floats) -> Floats:
     rows = (xy[seen, 1] * height).astype(int)[:, None] + reach
     inside_x, inside_y = (columns >= 0) & (columns < width), (rows >= 0) & (rows < height)
     places = rows.clip(0, height - 1)[:, :, None], columns.clip(0, width - 1)[:, None]
-    window = heatmap[*places, seen[:, None, None]] * (inside_y[:, :, None] & inside_x[:, None])
+    near = sigmoid(heatmap[*places, seen[:, None, None]])
+    window = near * (inside_y[:, :, None] & inside_x[:, None])
     sure = window.max((1, 2)) >= HEATMAP_CONFIDENT
     mass = window[sure].sum((1, 2))
     x = (window[sure].sum(1) * columns[sure]).sum(-1) / mass / width
